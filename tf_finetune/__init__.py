@@ -1,0 +1,87 @@
+"""Fine-tune Transformer text classifiers in Keras and TensorFlow, and serve them.
+
+The public names are resolved on first use: importing the package loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Config": "config",
+    "DataConfig": "config",
+    "ExportConfig": "config",
+    "FitConfig": "config",
+    "ModelConfig": "config",
+    "RunConfig": "config",
+    "TokensConfig": "config",
+    "Examples": "data",
+    "Splits": "data",
+    "load_splits": "data",
+    "read_examples": "data",
+    "split_examples": "data",
+    "TextEncoder": "tokens.encoder",
+    "TokenTable": "tokens.table",
+    "encode": "tokens.table",
+    "load_tokenizer": "tokens.tokenizer",
+    "input_spec": "tokens.pipeline",
+    "make_dataset": "tokens.pipeline",
+    "steps_per_epoch": "tokens.pipeline",
+    "report_lengths": "tokens.lengths",
+    "resolve_model": "model.resolve",
+    "load_model": "model.pretrained",
+    "compile_model": "model.compile",
+    "make_loss": "model.loss",
+    "make_optimizer": "model.optimizer",
+    "make_schedule": "model.schedule",
+    "freeze": "model.freeze",
+    "train": "training.train",
+    "fit": "training.fit",
+    "plan": "training.plan",
+    "Scores": "evaluation.metrics",
+    "compute_scores": "evaluation.metrics",
+    "evaluate": "evaluation.evaluate",
+    "load_predictor": "evaluation.predictor",
+    "predict": "evaluation.predict",
+    "export": "serving.export",
+}
+"""Public name -> the module that defines it."""
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
+    from tf_finetune.data import Examples, Splits, load_splits, read_examples, split_examples
+    from tf_finetune.evaluation.evaluate import evaluate
+    from tf_finetune.evaluation.metrics import Scores, compute_scores
+    from tf_finetune.evaluation.predict import predict
+    from tf_finetune.evaluation.predictor import load_predictor
+    from tf_finetune.model.compile import compile_model
+    from tf_finetune.model.freeze import freeze
+    from tf_finetune.model.loss import make_loss
+    from tf_finetune.model.optimizer import make_optimizer
+    from tf_finetune.model.pretrained import load_model
+    from tf_finetune.model.resolve import resolve_model
+    from tf_finetune.model.schedule import make_schedule
+    from tf_finetune.serving.export import export
+    from tf_finetune.tokens.encoder import TextEncoder
+    from tf_finetune.tokens.lengths import report_lengths
+    from tf_finetune.tokens.pipeline import input_spec, make_dataset, steps_per_epoch
+    from tf_finetune.tokens.table import TokenTable, encode
+    from tf_finetune.tokens.tokenizer import load_tokenizer
+    from tf_finetune.training.fit import fit
+    from tf_finetune.training.plan import plan
+    from tf_finetune.training.train import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tf_finetune' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tf_finetune.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,127 @@
+"""Command-line options made from the fields of the configuration, which checks their values.
+
+Text is passed on as it was typed, so that all faults of a call are reported together. Only the options that were given
+are passed on: the others leave the file's value, or the default, as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from tf_finetune.config import Config, resolve_config
+from tf_finetune.config.catalog import OPTIONS
+from tf_finetune.config.option import Option
+
+__all__ = ["ConfigOption", "config_params", "field_params", "given_fields", "resolved_config"]
+
+GIVEN = "tf_finetune.given"
+FILE = "tf_finetune.file"
+ASSIGNMENTS = "tf_finetune.assignments"
+
+
+class ConfigOption(click.Option):
+    """The command-line form of one field; its value goes to the context, not to the command's function."""
+
+    def __init__(self, option: Option, *, help: str | None = None, grouped: bool = True) -> None:
+        is_flag = option.kind is bool
+        super().__init__(
+            [option.declaration],
+            is_flag=is_flag,
+            type=None if is_flag else click.STRING,
+            multiple=option.kind is tuple,
+            default=None,
+            metavar=None if is_flag else option.placeholder,
+            help=help or _help(option),
+            expose_value=False,
+            callback=_remember,
+        )
+        self.option = option
+        if grouped:
+            self.section_title = f"{option.section.capitalize()} options"
+
+
+def config_params(*, without: Iterable[str] = ()) -> list[click.Parameter]:
+    """``--config``, ``--set`` and one option for each field; read them with `resolved_config`.
+
+    Args:
+        without: Keys of fields that the command does not take as flags.
+    """
+    file = click.Option(
+        ["--config"],
+        metavar="FILE",
+        callback=_store(FILE),
+        expose_value=False,
+        help="YAML file; see `tf-finetune init`.",
+    )
+    assignments = click.Option(
+        ["--set"],
+        metavar="SECTION.KEY=VALUE",
+        multiple=True,
+        callback=_store(ASSIGNMENTS),
+        expose_value=False,
+        help="Set one value over file and flags, as in fit.learning_rate=3e-5; null unsets. May be repeated.",
+    )
+    left_out = set(without)
+    return [file, assignments, *(ConfigOption(option) for key, option in OPTIONS.items() if key not in left_out)]
+
+
+def field_params(*keys: str, **helps: str) -> list[click.Parameter]:
+    """Options for the fields `keys` alone; read them with `given_fields`.
+
+    Args:
+        keys: Names of fields.
+        helps: Name of a field to another help line, for commands where it means something narrower.
+    """
+    return [ConfigOption(OPTIONS[key], help=helps.get(key), grouped=False) for key in keys]
+
+
+def resolved_config(ctx: click.Context) -> Config:
+    """The configuration that the call asks for.
+
+    Raises:
+        ConfigError: All faults of file, flags and assignments.
+    """
+    file = ctx.meta.get(FILE)
+    return resolve_config(
+        file=None if file is None else Path(file),
+        flags=ctx.meta.get(GIVEN, {}),
+        assignments=ctx.meta.get(ASSIGNMENTS, ()),
+    )
+
+
+def given_fields(ctx: click.Context) -> dict[str, Any]:
+    """The checked values of the fields that were given as flags, by key.
+
+    Raises:
+        ConfigError: All faults of the flags.
+    """
+    given: dict[str, Any] = ctx.meta.get(GIVEN, {})
+    sections = resolve_config(flags=given).to_dict()
+    values = {key: sections[OPTIONS[key].section][key] for key in given}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _help(option: Option) -> str:
+    default = f"default: {option.default_text}" if option.default_text else ""
+    facts = [default, "" if option.choices else option.range, "may be repeated" if option.kind is tuple else ""]
+    text = "; ".join(fact for fact in facts if fact)
+    return f"{option.help}  [{text}]" if text else option.help
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if isinstance(parameter, ConfigOption) and ctx.get_parameter_source(parameter.option.key) is (
+        ParameterSource.COMMANDLINE
+    ):
+        ctx.meta.setdefault(GIVEN, {})[parameter.option.key] = value
+
+
+def _store(name: str) -> Any:
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        ctx.meta[name] = value
+
+    return callback

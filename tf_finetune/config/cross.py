@@ -1,0 +1,79 @@
+"""Checks that take more than the range of one option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tf_finetune.config.option import Option
+
+__all__ = ["cross_faults"]
+
+Values = Mapping[str, Any]
+
+
+def cross_faults(values: Values, options: Mapping[str, Option], *, wrong: frozenset[str] = frozenset()) -> list[str]:
+    """Says which options contradict each other, or have no effect together.
+
+    Args:
+        values: Every value of the configuration, by key.
+        options: Every option, by key.
+        wrong: Keys whose value was refused already; checks that read one of them are left out.
+    """
+    faults = []
+    for keys, check in CHECKS:
+        if wrong.isdisjoint(keys):
+            fault = check(values, options)
+            faults += [fault] if fault else []
+    return faults
+
+
+def _check_rates(values: Values, options: Mapping[str, Option]) -> str | None:
+    last, first = values["end_learning_rate"], values["learning_rate"]
+    if last <= first:
+        return None
+    return f"--end-learning-rate {last:g} is above --learning-rate {first:g}: the rate falls after warm-up, or stays."
+
+
+def _check_patience(values: Values, options: Mapping[str, Option]) -> str | None:
+    # The first epoch is always the best so far, so the earliest stop is after epoch 1 + patience.
+    patience, epochs = values["patience"], values["epochs"]
+    if patience is None or patience + 1 < epochs:
+        return None
+    return (
+        f"--patience {patience} can never stop a run of --epochs {epochs}: it needs {patience + 2} epochs or more. "
+        "Leave it out, or give more epochs."
+    )
+
+
+def _check_validation_split(values: Values, options: Mapping[str, Option]) -> str | None:
+    if not values["validation"] or values["validation_split"] == options["validation_split"].default:
+        return None
+    return (
+        f"--validation-split {values['validation_split']:g} has no effect with --validation: nothing is held out "
+        "where validation data is given. Give one of the two."
+    )
+
+
+def _check_data_dir(values: Values, options: Mapping[str, Option]) -> str | None:
+    sources = (*values["data"], *values["validation"], *values["test"])
+    if values["data_dir"] is None or any(source.startswith("tfds:") for source in sources):
+        return None
+    return f"--data-dir {values['data_dir']} has no effect without data of the form tfds:NAME."
+
+
+def _check_encoding(values: Values, options: Mapping[str, Option]) -> str | None:
+    try:
+        "".encode(values["encoding"])
+    except (LookupError, ValueError):
+        return f"--encoding {values['encoding']}: Python has no such text encoding. Usual ones: utf-8, latin-1, cp1252."
+    return None
+
+
+CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], str | None]], ...] = (
+    (("end_learning_rate", "learning_rate"), _check_rates),
+    (("patience", "epochs"), _check_patience),
+    (("validation", "validation_split"), _check_validation_split),
+    (("data", "validation", "test", "data_dir"), _check_data_dir),
+    (("encoding",), _check_encoding),
+)

@@ -1,0 +1,74 @@
+"""`evaluate`: scores of a run on labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tf_finetune.config import resolve_config
+from tf_finetune.data import read_examples
+from tf_finetune.evaluation.metrics import Scores, compute_scores
+from tf_finetune.run import ModelFolder, cache_folder
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    folder: str | Path,
+    data: Sequence[str],
+    *,
+    split: str = "test",
+    text_column: str | None = None,
+    label_column: str | None = None,
+    pair_column: str | None = None,
+    label_map: str | None = None,
+    encoding: str = "utf-8",
+    tsv_quoting: str = "none",
+    on_bad_row: str = "error",
+    data_dir: str | None = None,
+    batch_size: int = 32,
+) -> Scores:
+    """Scores a finished run on labelled data.
+
+    Args:
+        folder: Model folder, `saved_models/<name>`.
+        data: Paths, globs or a ``tfds:`` name, as for `fit`.
+        split: Split to read where the data has several.
+        text_column: Column of the text.
+        label_column: Column of the label.
+        pair_column: Column of the second sentence.
+        label_map: Renames or groups labels; the run's own by default.
+        encoding: Encoding of text files.
+        tsv_quoting: Whether quotes in TSV files are text or wrap fields.
+        on_bad_row: ``error`` or ``skip``.
+        data_dir: Folder of prepared tensorflow-datasets.
+        batch_size: Rows a batch.
+
+    Raises:
+        RunError: The folder holds no finished run.
+        DataError: The data cannot be read, or holds a label that the model does not know.
+    """
+    run = ModelFolder(Path(folder))
+    manifest = run.read_manifest()
+    trained_with = resolve_config(file=run.config, flags={}, assignments=()).data
+    examples = read_examples(
+        data,
+        split=split,
+        label_names=manifest.label_names,
+        text_column=text_column,
+        label_column=label_column,
+        pair_column=pair_column,
+        label_map=label_map or trained_with.label_map,
+        encoding=encoding,
+        tsv_quoting=tsv_quoting,
+        on_bad_row=on_bad_row,
+        data_dir=data_dir,
+        spool_dir=str(cache_folder()),
+    )
+    import numpy as np
+
+    from tf_finetune.evaluation.predictor import load_predictor
+
+    predictor = load_predictor(folder, batch_size=batch_size)
+    probabilities = [predictor.probabilities(texts, pairs) for texts, pairs in examples.batches(1024)]
+    return compute_scores(examples.labels, np.concatenate(probabilities), manifest.label_names)

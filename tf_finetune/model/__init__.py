@@ -1,0 +1,1 @@
+"""Token ids to logits: checked pretrained models, loss, optimizer and schedule."""

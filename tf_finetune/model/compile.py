@@ -1,0 +1,89 @@
+"""`compile_model`: loss, optimizer and metrics that fit a model of logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_finetune.backend import keras
+from tf_finetune.model.loss import check_loss, make_loss, refuse_keras3
+from tf_finetune.model.micro_batches import accumulate_gradients
+from tf_finetune.model.optimizer import make_optimizer
+from tf_finetune.model.schedule import make_schedule
+
+__all__ = ["check_compiled", "compile_model"]
+
+
+def compile_model(
+    model: Any,
+    *,
+    updates: int,
+    learning_rate: float = 5e-5,
+    end_learning_rate: float = 0.0,
+    power: float = 1.0,
+    warmup_ratio: float = 0.1,
+    weight_decay: float = 0.0,
+    clip_norm: float = 1.0,
+    label_smoothing: float = 0.0,
+    gradient_accumulation: int = 1,
+    jit_compile: bool = False,
+    loss: Any = None,
+    optimizer: Any = None,
+) -> Any:
+    """Compiles a classifier: cross-entropy over logits, Adam or AdamW, warm-up and PolynomialDecay, accuracy.
+
+    Args:
+        model: A Keras model of logits `[batch, labels]`.
+        updates: Optimizer updates of the whole run, for the schedule.
+        learning_rate: Rate after the warm-up.
+        end_learning_rate: Rate when all updates are done.
+        power: Power of the decay.
+        warmup_ratio: Share of the updates with a rising rate.
+        weight_decay: AdamW's decoupled decay; 0 is Adam.
+        clip_norm: Largest global norm of the gradients; 0 turns clipping off.
+        label_smoothing: Probability mass spread over all classes.
+        gradient_accumulation: Micro-batches that a batch is cut into.
+        jit_compile: Compile the training step with XLA.
+        loss: A Keras loss of your own instead of cross-entropy.
+        optimizer: A Keras optimizer of your own instead of Adam.
+
+    Returns:
+        The same model, compiled.
+
+    Raises:
+        LossError: The loss does not read the model's outputs as what they are, or something is from Keras 3.
+    """
+    refuse_keras3(loss=loss, optimizer=optimizer)
+    if optimizer is None:
+        schedule = make_schedule(
+            updates=updates,
+            learning_rate=learning_rate,
+            end_learning_rate=end_learning_rate,
+            power=power,
+            warmup_ratio=warmup_ratio,
+        )
+        optimizer = make_optimizer(schedule, weight_decay=weight_decay, clip_norm=clip_norm)
+    model.compile(
+        optimizer=optimizer,
+        loss=make_loss(label_smoothing=label_smoothing) if loss is None else loss,
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile,
+    )
+    if gradient_accumulation > 1:
+        accumulate_gradients(model, gradient_accumulation)
+    if hasattr(model, "dummy_inputs"):
+        check_compiled(model, model.dummy_inputs)
+    return model
+
+
+def check_compiled(model: Any, inputs: Any) -> None:
+    """Checks on one batch that the outputs of a compiled model and its loss agree.
+
+    Args:
+        model: A compiled Keras model.
+        inputs: One batch of inputs.
+
+    Raises:
+        LossError: They do not agree, or loss, optimizer or metrics are from Keras 3.
+    """
+    refuse_keras3(loss=model.loss, optimizer=model.optimizer)
+    check_loss(model.loss, model(inputs, training=False))

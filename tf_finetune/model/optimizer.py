@@ -1,0 +1,31 @@
+"""The optimizer: Adam, or AdamW with biases and layer norms left out of the decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_finetune.backend import keras
+
+__all__ = ["NO_DECAY", "make_optimizer"]
+
+NO_DECAY = ["bias", "gamma", "beta", "(?i)norm", r"\bln_"]
+"""Regular expressions over variable names: parameters without weight decay, as in BERT's own optimizer."""
+
+
+def make_optimizer(schedule: Any, *, weight_decay: float = 0.0, clip_norm: float = 1.0) -> Any:
+    """Makes the optimizer.
+
+    Args:
+        schedule: A learning rate, or a schedule from `make_schedule`.
+        weight_decay: Decoupled decay of AdamW (Loshchilov and Hutter 2019), scaled by the learning rate; 0 is Adam.
+        clip_norm: Largest global norm of the gradients; 0 turns clipping off.
+
+    Returns:
+        A `tf_keras` Adam or AdamW.
+    """
+    clip = {"global_clipnorm": clip_norm} if clip_norm else {}
+    if not weight_decay:
+        return keras.optimizers.Adam(schedule, **clip)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, **clip)
+    optimizer.exclude_from_weight_decay(var_names=NO_DECAY)
+    return optimizer

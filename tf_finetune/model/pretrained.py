@@ -1,0 +1,139 @@
+"""`load_model`: a checked checkpoint as a Keras text classifier with named classes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from tf_finetune.backend import precision_policy, tf, transformers
+from tf_finetune.errors import ModelError
+from tf_finetune.model.architectures import check_architecture, check_settings, longest_input
+from tf_finetune.model.checkpoint import Checkpoint
+
+__all__ = ["count_parameters", "known_architectures", "load_model"]
+
+logger = logging.getLogger(__name__)
+
+
+def known_architectures() -> list[str]:
+    """Every model_type with a TensorFlow class for sequence classification in the installed transformers."""
+    from transformers.models.auto.modeling_tf_auto import TF_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as NAMES
+
+    return list(NAMES)
+
+
+def load_model(
+    checkpoint: Checkpoint,
+    tokenizer: Any,
+    *,
+    label_names: Sequence[str],
+    max_length: int | None = None,
+    precision: str = "float32",
+    jit_compile: bool = False,
+) -> Any:
+    """Loads a TFAutoModelForSequenceClassification with one logit for each label.
+
+    Weights that the checkpoint lacks (the classification head, as a rule) are initialised afresh and named in the log.
+
+    Args:
+        checkpoint: From `resolve_model` or `open_checkpoint`.
+        tokenizer: Its tokenizer; gives the padding id where the checkpoint has none.
+        label_names: Class names in index order; become `id2label` and `label2id`.
+        max_length: Longest input, checked against the model's positions.
+        precision: Keras dtype policy of the layers.
+        jit_compile: Whether the model will be compiled with XLA; only checked here.
+
+    Returns:
+        A Keras model from int32 `[batch, length]` inputs to logits `[batch, labels]`.
+
+    Raises:
+        ModelError: The architecture has no TensorFlow class, the settings break it, the tokenizer does not fit, or
+            nothing of the checkpoint fits the model.
+    """
+    check_architecture(checkpoint.config.get("model_type"), known_architectures())
+    check_settings(checkpoint.model_type, precision=precision, jit_compile=jit_compile)
+    _check_length(checkpoint, max_length)
+    config = _make_config(checkpoint, tokenizer, label_names)
+    with precision_policy(precision):
+        model, report = _load_weights(checkpoint, config)
+    _check_report(model, report, checkpoint)
+    return model
+
+
+def count_parameters(model: Any) -> tuple[int, int]:
+    """Numbers of all and of trainable parameters."""
+    return (
+        sum(int(tf.size(v)) for v in model.variables),
+        sum(int(tf.size(v)) for v in model.trainable_variables),
+    )
+
+
+def _check_length(checkpoint: Checkpoint, max_length: int | None) -> None:
+    longest = longest_input(checkpoint.config)
+    if max_length is not None and longest is not None and max_length > longest:
+        raise ModelError(f"--max-length {max_length} is more than the {longest} tokens that {checkpoint.name} takes.")
+
+
+def _make_config(checkpoint: Checkpoint, tokenizer: Any, label_names: Sequence[str]) -> Any:
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            str(checkpoint.folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            num_labels=len(label_names),
+            id2label=dict(enumerate(label_names)),
+            label2id={name: i for i, name in enumerate(label_names)},
+        )
+    except Exception as error:  # validation errors of many kinds, one for each configuration class
+        raise ModelError(
+            f"{checkpoint.folder / 'config.json'} is not valid for {checkpoint.model_type}: {error}"
+        ) from error
+    config.problem_type = "single_label_classification"
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    if len(tokenizer) > config.vocab_size:
+        raise ModelError(
+            f"The tokenizer in {checkpoint.tokenizer_folder} has {len(tokenizer)} tokens, the model's embedding has "
+            f"{config.vocab_size}: they do not belong together."
+        )
+    return config
+
+
+def _load_weights(checkpoint: Checkpoint, config: Any) -> tuple[Any, dict[str, Any]]:
+    try:
+        model, report = transformers.TFAutoModelForSequenceClassification.from_pretrained(
+            str(checkpoint.folder),
+            config=config,
+            use_safetensors=".safetensors" in checkpoint.weights.name,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        return model, report
+    except Exception as error:  # h5py, safetensors and transformers each have their own
+        raise ModelError(f"The weights in {checkpoint.weights} cannot be loaded: {error}") from error
+
+
+def _check_report(model: Any, report: dict[str, Any], checkpoint: Checkpoint) -> None:
+    """Says which weights are new; refuses a checkpoint of which nothing, or not even the encoder, fits."""
+    missing = sorted(report["missing_keys"])
+    mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
+    if len(missing) + len(mismatched) >= len(model.weights):
+        raise ModelError(
+            f"Nothing in {checkpoint.weights} fits {type(model).__name__}: all {len(model.weights)} weights would be new. "
+            f"The file has, for example, {sorted(report['unexpected_keys'])[:3]}."
+        )
+    prefix = f"{model.base_model_prefix}"
+    foreign = [name for name in mismatched if f"{prefix}/" in name or name.startswith(f"{prefix}.")]
+    if foreign:
+        raise ModelError(
+            f"{checkpoint.weights} does not have the shapes that its config.json describes: {', '.join(foreign[:3])}. "
+            "The two files do not belong together."
+        )
+    if missing or mismatched:
+        logger.info("freshly initialised, to be trained: %s", ", ".join(missing + mismatched))
+    unused = sorted(key for key in report["unexpected_keys"] if not key.endswith("position_ids"))
+    if unused:
+        logger.info("weights of the checkpoint that a classifier does not use: %s", ", ".join(unused[:8]))

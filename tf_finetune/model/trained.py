@@ -1,0 +1,46 @@
+"""`load_run`: a finished run back in memory, checked like any other model folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tf_finetune.model.checkpoint import open_checkpoint
+from tf_finetune.model.pretrained import load_model
+from tf_finetune.run import Manifest, ModelFolder
+from tf_finetune.tokens.encoder import TextEncoder
+from tf_finetune.tokens.pipeline import input_spec
+from tf_finetune.tokens.tokenizer import load_tokenizer
+
+__all__ = ["LoadedRun", "load_run"]
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """The parts of a finished run in memory.
+
+    Attributes:
+        manifest: Class names, lengths and the like.
+        model: The Keras model with the weights kept, in float32.
+        encoder: The run's tokenizer with its length and truncation.
+        spec: The model's inputs.
+    """
+
+    manifest: Manifest
+    model: Any
+    encoder: TextEncoder
+    spec: dict[str, Any]
+
+
+def load_run(run: ModelFolder) -> LoadedRun:
+    """Loads the model and the tokenizer of a finished run.
+
+    Raises:
+        RunError: The folder holds no finished run.
+        ModelError: What it holds is unsafe or damaged.
+    """
+    manifest = run.read_manifest()
+    tokenizer = load_tokenizer(run.tokenizer, max_length=manifest.max_length, truncate=manifest.truncate)
+    model = load_model(open_checkpoint(run.model), tokenizer, label_names=manifest.label_names)
+    encoder = TextEncoder(tokenizer, max_length=manifest.max_length, truncate=manifest.truncate, pairs=manifest.pairs)
+    return LoadedRun(manifest, model, encoder, input_spec(model, tokenizer))

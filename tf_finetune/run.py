@@ -1,0 +1,236 @@
+"""The model folder: every path and file name in one place, and the only ways to write them.
+
+saved_models/<name>/
+  run/                one training run; not a number, so that TensorFlow Serving skips it
+  1/ 2/ ...           exports
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_finetune.errors import RunError
+
+__all__ = ["Manifest", "ModelFolder", "cache_folder", "new_folder", "read_json", "write_json", "write_text"]
+
+FORMAT = 1
+"""Format of the run folder, written into complete.json."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a user of a finished run needs to know of it.
+
+    Attributes:
+        label_names: Class names in index order.
+        pairs: Whether the model takes sentence pairs.
+        max_length: Longest input in tokens.
+        truncate: Which part of a longer text is kept.
+        run_id: Names the run in its exports.
+    """
+
+    label_names: tuple[str, ...]
+    pairs: bool
+    max_length: int
+    truncate: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder `saved_models/<name>` and the files in it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The model's name, as TensorFlow Serving knows it."""
+        return self.path.resolve().name
+
+    @property
+    def run(self) -> Path:
+        """The training run."""
+        return self.path / "run"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, written first; itself a valid --config."""
+        return self.run / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, command line, data fingerprint."""
+        return self.run / "environment.json"
+
+    @property
+    def labels(self) -> Path:
+        """Class names in index order."""
+        return self.run / "labels.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer, as transformers saves it."""
+        return self.run / "tokenizer"
+
+    @property
+    def model(self) -> Path:
+        """The weights kept, as transformers saves them."""
+        return self.run / "model"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.run / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Scores of the weights kept."""
+        return self.run / "metrics.json"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard logs."""
+        return self.run / "logs"
+
+    @property
+    def complete(self) -> Path:
+        """Written last: a run without it is unfinished."""
+        return self.run / "complete.json"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run was finished."""
+        return self.complete.is_file()
+
+    def read_manifest(self) -> Manifest:
+        """What a user of the finished run needs to know of it.
+
+        Raises:
+            RunError: The folder holds no finished run, or its manifest is damaged.
+        """
+        self.require_complete()
+        values = read_json(self.complete)
+        try:
+            labels = json.loads(self.labels.read_text(encoding="utf-8"))
+            if not (isinstance(labels, list) and len(labels) > 1 and all(isinstance(name, str) for name in labels)):
+                raise ValueError("expected a list of two or more class names")
+            return Manifest(
+                label_names=tuple(labels),
+                pairs=bool(values["pairs"]),
+                max_length=int(values["max_length"]),
+                truncate=str(values["truncate"]),
+                run_id=str(values["run_id"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"The run in {self.path} is damaged ({self.labels.name} or {self.complete.name}): {error}"
+            ) from error
+
+    def versions(self) -> list[int]:
+        """Version numbers of the exports, ascending."""
+        if not self.path.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.path.iterdir() if p.is_dir() and _is_version(p.name))
+
+    def require_complete(self) -> None:
+        """Refuses a folder that holds no finished run.
+
+        Raises:
+            RunError: There is no folder, no run in it, or the run has no complete.json.
+        """
+        if not self.path.is_dir():
+            raise RunError(f"There is no model folder {self.path}. Train one: tf-finetune fit --output {self.path}")
+        if not self.run.is_dir():
+            raise RunError(f"{self.path} is no model folder: it has no run/. Give the folder that `fit` wrote.")
+        if not self.is_complete:
+            raise RunError(
+                f"The run in {self.path} is unfinished: it has no {self.complete.name}. "
+                f"Train it again: tf-finetune fit --config {self.config} --output {self.path} --overwrite"
+            )
+        found = read_json(self.complete).get("format")
+        if found != FORMAT:
+            raise RunError(f"{self.complete} has format {found!r}; this version of tf_finetune reads format {FORMAT}.")
+
+
+def _is_version(name: str) -> bool:
+    """Whether TensorFlow Serving takes the folder name for a version: a canonical positive integer."""
+    return name.isascii() and name.isdigit() and name == str(int(name)) and int(name) > 0
+
+
+def cache_folder(cache_dir: str | None = None) -> Path:
+    """The cache folder, made if it is missing.
+
+    It is `cache_dir`, else ``$TF_FINETUNE_CACHE``, else ``tf_finetune`` in the user's cache folder.
+
+    Raises:
+        RunError: It cannot be made.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(cache_dir or os.environ.get("TF_FINETUNE_CACHE") or home / "tf_finetune")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Cannot make the cache folder {folder}: {error}. Name another: --cache-dir.") from error
+    return folder
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all: a temporary file beside it, fsync, rename."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
+    """Writes JSON (UTF-8, indented, no NaN) whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        RunError: The file is missing, broken, or holds no object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"Cannot read {path}: {error}") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} must hold a JSON object. Received: {type(value).__name__}.")
+    return value
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `target` by rename when the body ends, and vanishes when it fails.
+
+    Raises:
+        RunError: `target` exists when the body ends.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".tmp-{target.name}-"))
+    try:
+        os.chmod(staging, 0o755)
+        yield staging
+        if target.exists():
+            raise RunError(f"{target} exists already and is not overwritten.")
+        os.rename(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Trained runs as SavedModels that TensorFlow Serving loads."""

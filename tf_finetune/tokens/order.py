@@ -1,0 +1,72 @@
+"""Which rows make which batch: a pure function of lengths, seed and epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["batch_order", "padded_tokens"]
+
+WINDOW_BATCHES = 50
+"""Batches whose rows are sorted by length together. Fifty leave 1 to 5 % padding on reviews, and the order random
+enough: a window of 800 reviews at batch size 16."""
+
+
+def batch_order(lengths: np.ndarray, *, batch_size: int, order: str, seed: int = 0, epoch: int = 0) -> np.ndarray:
+    """Row indices in the order of training; batch `i` is `[i * batch_size : (i + 1) * batch_size]`.
+
+    Only the last batch may be smaller than `batch_size`.
+
+    Args:
+        lengths: int `[n]`, tokens in each row.
+        batch_size: Rows a batch.
+        order: ``bucketed`` (random, rows of similar length together), ``plain`` (random), ``length`` (longest last) or
+            ``rows`` (as they are).
+        seed: With `epoch`, the only source of randomness.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        int64 `[n]`, a permutation.
+
+    Raises:
+        ValueError: `order` is unknown.
+    """
+    n = len(lengths)
+    if order == "rows":
+        return np.arange(n, dtype=np.int64)
+    if order == "length":
+        return np.argsort(lengths, kind="stable").astype(np.int64)
+    if order not in ("bucketed", "plain"):
+        raise ValueError(f"`order` must be bucketed, plain, length or rows. Received: {order!r}.")
+    generator = np.random.default_rng((seed, epoch))
+    rows = generator.permutation(n).astype(np.int64)
+    if order == "plain":
+        return rows
+    window = WINDOW_BATCHES * batch_size
+    for start in range(0, n, window):
+        part = rows[start : start + window]
+        rows[start : start + window] = part[np.argsort(lengths[part], kind="stable")]
+    full = n // batch_size
+    batches = rows[: full * batch_size].reshape(full, batch_size)
+    return np.concatenate([batches[generator.permutation(full)].reshape(-1), rows[full * batch_size :]])
+
+
+def padded_tokens(lengths: np.ndarray, rows: np.ndarray, *, batch_size: int, multiple: int, max_length: int) -> int:
+    """Positions that a pass over `rows` computes, padding included.
+
+    Args:
+        lengths: int `[n]`, tokens in each row.
+        rows: int64 `[m]`, a batch order.
+        batch_size: Rows a batch.
+        multiple: Batches are padded to a multiple of this length,
+        max_length: but never beyond this one.
+    """
+    total = 0
+    for start in range(0, len(rows), batch_size):
+        batch = lengths[rows[start : start + batch_size]]
+        total += len(batch) * padded_length(int(batch.max()), multiple=multiple, max_length=max_length)
+    return total
+
+
+def padded_length(longest: int, *, multiple: int, max_length: int) -> int:
+    """Length of a batch whose longest row has `longest` tokens."""
+    return min(-(-longest // multiple) * multiple, max(max_length, longest))

@@ -1,0 +1,102 @@
+"""`make_dataset`: a plain tf.data.Dataset over a token table, of known cardinality, in a reproducible order."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from tf_finetune.backend import tf
+from tf_finetune.tokens.order import batch_order
+from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
+
+__all__ = ["input_spec", "make_dataset", "steps_per_epoch"]
+
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def input_spec(model: Any, tokenizer: Any) -> dict[str, Any]:
+    """The model's inputs: those of the tokenizer's that the model's `call` takes.
+
+    Training, export and tests all read the inputs here.
+
+    Args:
+        model: A TFAutoModelForSequenceClassification, or any Keras model whose `call` names its inputs.
+        tokenizer: Its tokenizer.
+
+    Returns:
+        Name to `tf.TensorSpec` int32 `[batch, length]`, both unknown.
+    """
+    taken = inspect.signature(model.call).parameters
+    names = [n for n in INPUT_NAMES if n in taken and (n != "token_type_ids" or n in tokenizer.model_input_names)]
+    return {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
+
+
+def steps_per_epoch(table: TokenTable, *, batch_size: int) -> int:
+    """Batches that one pass over the table takes; the last one may be smaller."""
+    return -(-len(table) // batch_size)
+
+
+class _Batches:
+    """Makes batch number `step` of an endless run: epoch `step // steps`, batch `step % steps`."""
+
+    def __init__(self, table: TokenTable, *, batch_size: int, order: str, seed: int, multiple: int) -> None:
+        self.table, self.batch_size, self.order, self.seed, self.multiple = table, batch_size, order, seed, multiple
+        self.steps = steps_per_epoch(table, batch_size=batch_size)
+        self.lengths = table.lengths
+        self._rows: tuple[int, np.ndarray] = (-1, np.zeros(0, np.int64))
+
+    def rows(self, step: int) -> np.ndarray:
+        """int64 `[batch]`, the rows of the batch."""
+        epoch, batch = divmod(int(step), self.steps)
+        if self._rows[0] != epoch:
+            order = batch_order(self.lengths, batch_size=self.batch_size, order=self.order, seed=self.seed, epoch=epoch)
+            self._rows = (epoch, order)
+        return self._rows[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        rows = self.rows(step)
+        return (*self.table.pad(rows, multiple=self.multiple), self.table.labels[rows])
+
+
+def make_dataset(
+    table: TokenTable,
+    spec: dict[str, Any],
+    *,
+    batch_size: int,
+    order: str = "bucketed",
+    seed: int = 0,
+    epochs: int = 1,
+    multiple: int = PAD_MULTIPLE,
+) -> Any:
+    """Batches of a token table.
+
+    The order is a pure function of `seed` and the epoch. The dataset is flat over `epochs`: give `fit` the
+    `steps_per_epoch`, so that each epoch has its own order. Its cardinality is known, which `fit` needs to count
+    optimizer steps right.
+
+    Args:
+        table: `n` rows.
+        spec: The model's inputs, from `input_spec`.
+        batch_size: Rows a batch, over all devices together.
+        order: ``bucketed`` or ``plain`` for training, ``length`` or ``rows`` for evaluation; see `batch_order`.
+        seed: Seed of the order.
+        epochs: Passes over the table.
+        multiple: Batches are padded to a multiple of this length.
+
+    Returns:
+        A `tf.data.Dataset` of `({name: int32 [batch, length]}, int32 [batch])`.
+    """
+    batches = _Batches(table, batch_size=batch_size, order=order, seed=seed, multiple=multiple)
+
+    def load(step: Any) -> tuple[dict[str, Any], Any]:
+        *inputs, labels = tf.numpy_function(batches, [step], [tf.int32] * 4, stateful=False)
+        named = dict(zip(INPUT_NAMES, inputs))
+        for tensor in inputs:
+            tensor.set_shape([None, None])
+        labels.set_shape([None])
+        return {name: named[name] for name in spec}, labels
+
+    steps = batches.steps * epochs
+    return tf.data.Dataset.range(steps).map(load).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,185 @@
+"""`TokenTable`: the token ids of a whole data set, ragged, on disk, memory-mapped, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tf_finetune.data.examples import Examples
+from tf_finetune.errors import RunError
+from tf_finetune.run import cache_folder, new_folder, read_json, write_json
+from tf_finetune.tokens.encoder import TextEncoder
+from tf_finetune.tokens.order import padded_length
+from tf_finetune.tokens.tokenizer import tokenizer_fingerprint
+
+__all__ = ["TokenTable", "encode"]
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+PAD_MULTIPLE = 8
+BATCH_TEXTS = 1024
+COLUMNS = {"ids": np.int32, "types": np.int8, "lengths": np.int32, "full_lengths": np.int32, "labels": np.int32}
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Token ids and labels of `n` rows.
+
+    `ids` and `types` are memory-mapped: only the rows of a batch are read. In memory are 20 bytes a row.
+
+    Attributes:
+        ids: int32 `[tokens]`, all rows one after the other.
+        types: int8 `[tokens]`, token type ids.
+        offsets: int64 `[n + 1]`; row `i` is `ids[offsets[i] : offsets[i + 1]]`.
+        full_lengths: int32 `[n]`, length of each row before truncation.
+        labels: int32 `[n]`.
+        max_length: Longest row that was allowed.
+        pad_id: Token id of the padding.
+        pad_type: Token type id of the padding.
+        padding_side: ``right``, or ``left`` for models that read the last position.
+    """
+
+    ids: np.ndarray
+    types: np.ndarray
+    offsets: np.ndarray
+    full_lengths: np.ndarray
+    labels: np.ndarray
+    max_length: int
+    pad_id: int
+    pad_type: int
+    padding_side: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 `[n]`, tokens in each row."""
+        return np.diff(self.offsets)
+
+    def pad(self, rows: np.ndarray, *, multiple: int = PAD_MULTIPLE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pads some rows to one length: the longest, rounded up to `multiple`, at most `max_length`.
+
+        Args:
+            rows: int64 `[batch]`.
+            multiple: Lengths are rounded up to a multiple of it.
+
+        Returns:
+            `input_ids`, `attention_mask` and `token_type_ids`, each int32 `[batch, length]`.
+        """
+        starts, ends = self.offsets[rows], self.offsets[rows + 1]
+        length = padded_length(int((ends - starts).max(initial=1)), multiple=multiple, max_length=self.max_length)
+        ids = np.full((len(rows), length), self.pad_id, np.int32)  # [batch, length]
+        types = np.full((len(rows), length), self.pad_type, np.int32)
+        mask = np.zeros((len(rows), length), np.int32)
+        for i, (start, end) in enumerate(zip(starts, ends)):
+            place = slice(length - (end - start), length) if self.padding_side == "left" else slice(0, end - start)
+            ids[i, place], types[i, place], mask[i, place] = self.ids[start:end], self.types[start:end], 1
+        return ids, mask, types
+
+    @classmethod
+    def from_encoded(cls, encoded: Any, labels: np.ndarray, tokenizer: Any, *, max_length: int) -> TokenTable:
+        """A table in memory, of one batch of `EncodedTexts` (for prediction)."""
+        return cls(
+            ids=encoded.ids,
+            types=encoded.types,
+            offsets=_offsets(encoded.lengths),
+            full_lengths=encoded.full_lengths,
+            labels=labels,
+            max_length=max_length,
+            **_padding(tokenizer),
+        )
+
+
+def encode(
+    examples: Examples, tokenizer: Any, *, max_length: int, truncate: str = "head", cache_dir: str | None = None
+) -> TokenTable:
+    """Tokenizes examples into a table on disk, or opens the table that an earlier call has left there.
+
+    The table is keyed by content: the examples' fingerprint, the tokenizer's, `max_length` and `truncate`. Memory
+    grows with a batch of texts, not with the data.
+
+    Args:
+        examples: `n` labelled texts.
+        tokenizer: A tokenizer from `load_tokenizer`.
+        max_length: Longest row in tokens, special tokens included.
+        truncate: ``head``, ``tail`` or ``head+tail``.
+        cache_dir: Cache folder; see `tf_finetune.run.cache_folder`.
+
+    Raises:
+        TokenizerError: `max_length` leaves no room for text.
+    """
+    encoder = TextEncoder(tokenizer, max_length=max_length, truncate=truncate, pairs=examples.has_pairs)
+    key = json.dumps([FORMAT, examples.fingerprint, tokenizer_fingerprint(tokenizer), max_length, truncate])
+    folder = cache_folder(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    if not _is_whole(folder):
+        _write(examples, encoder, folder)
+    return _open(folder, tokenizer, max_length)
+
+
+def _padding(tokenizer: Any) -> dict[str, Any]:
+    return {
+        "pad_id": int(tokenizer.pad_token_id),
+        "pad_type": int(tokenizer.pad_token_type_id),
+        "padding_side": tokenizer.padding_side,
+    }
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def _write(examples: Examples, encoder: TextEncoder, folder: Path) -> None:
+    """Writes the columns of a table batch by batch and publishes the folder by rename."""
+    if folder.exists():  # a torn table: not whole, or we would not be here
+        folder.rename(folder.with_name(f".broken-{folder.name}-{np.random.default_rng().integers(2**32)}"))
+    try:
+        with new_folder(folder) as staging:
+            files: dict[str, BinaryIO] = {name: open(staging / name, "wb") for name in COLUMNS}  # noqa: SIM115
+            try:
+                start = 0
+                for texts, pairs in examples.batches(BATCH_TEXTS):
+                    encoded = encoder.encode(texts, pairs)
+                    labels = examples.labels[start : start + len(texts)]
+                    start += len(texts)
+                    for name, dtype in COLUMNS.items():
+                        column = labels if name == "labels" else getattr(encoded, name)
+                        files[name].write(np.ascontiguousarray(column, dtype=dtype).tobytes())
+            finally:
+                for file in files.values():
+                    file.close()
+            sizes = {name: (staging / name).stat().st_size for name in COLUMNS}
+            write_json(staging / "table.json", {"format": FORMAT, "sizes": sizes})
+    except RunError:
+        if not _is_whole(folder):  # else another process has written the same table meanwhile
+            raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder holds a finished table whose files have the sizes that were written."""
+    try:
+        sizes = read_json(folder / "table.json")["sizes"]
+        return all((folder / name).stat().st_size == sizes[name] for name in COLUMNS)
+    except (RunError, OSError, KeyError, TypeError):
+        return False
+
+
+def _open(folder: Path, tokenizer: Any, max_length: int) -> TokenTable:
+    logger.debug("token table: %s", folder)
+    columns = {name: np.memmap(folder / name, dtype=dtype, mode="r") for name, dtype in COLUMNS.items()}
+    return TokenTable(
+        ids=columns["ids"],
+        types=columns["types"],
+        offsets=_offsets(columns["lengths"]),
+        full_lengths=np.array(columns["full_lengths"]),
+        labels=np.array(columns["labels"]),
+        max_length=max_length,
+        **_padding(tokenizer),
+    )

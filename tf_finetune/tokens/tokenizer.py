@@ -1,0 +1,98 @@
+"""Fast tokenizers, loaded with every setting explicit and no code from the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tf_finetune.errors import TokenizerError
+
+__all__ = ["load_tokenizer", "tokenizer_fingerprint"]
+
+CODE_KEYS = ("auto_map", "custom_pipelines")
+
+
+def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncate: str = "head") -> Any:
+    """Loads a fast tokenizer from a local folder.
+
+    Literal special tokens in a text are text (`split_special_tokens`): a review that contains "[SEP]" does not end the
+    sequence. Truncation and padding that `tokenizer.json` may carry are switched off; `TextEncoder` does both.
+
+    Args:
+        folder: Folder with `tokenizer.json`, or with the vocabulary of a tokenizer that has a fast form.
+        max_length: Written into the tokenizer as `model_max_length`, for whoever loads it from the run folder.
+        truncate: ``head``, ``tail`` or ``head+tail``; sets `truncation_side` (``head+tail`` has none in transformers).
+
+    Returns:
+        A `transformers.PreTrainedTokenizerFast` with a padding token.
+
+    Raises:
+        TokenizerError: The folder names code, holds no tokenizer, or one without a fast form.
+    """
+    from tf_finetune.backend import transformers
+
+    folder = Path(folder)
+    _refuse_code(folder)
+    settings: dict[str, Any] = {"split_special_tokens": True}
+    if max_length is not None:
+        settings["model_max_length"] = max_length
+    if truncate != "head+tail":
+        settings["truncation_side"] = "left" if truncate == "tail" else "right"
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(folder), use_fast=True, local_files_only=True, trust_remote_code=False, **settings
+        )
+    except Exception as error:  # transformers raises a dozen types here, ImportError for sentencepiece among them
+        raise TokenizerError(
+            f"{folder} holds no tokenizer that can be loaded: {error} "
+            "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
+        ) from error
+    if not tokenizer.is_fast:
+        raise TokenizerError(
+            f"{folder} has only a slow tokenizer ({type(tokenizer).__name__}); a fast one is needed. "
+            "Choose a model whose folder has a tokenizer.json."
+        )
+    _switch_off_saved_settings(tokenizer)
+    _ensure_pad_token(tokenizer, folder)
+    return tokenizer
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 of everything that decides the ids: the tokenizer's whole JSON and how special tokens are read."""
+    settings = (tokenizer.backend_tokenizer.to_str(), bool(tokenizer.backend_tokenizer.encode_special_tokens))
+    return hashlib.sha256(json.dumps(settings).encode("utf-8")).hexdigest()
+
+
+def _refuse_code(folder: Path) -> None:
+    """Refuses settings that name Python code to be loaded with the tokenizer."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TokenizerError(f"{path} is no valid JSON: {error}") from error
+    found = [key for key in CODE_KEYS if isinstance(settings, dict) and settings.get(key)]
+    if found:
+        raise TokenizerError(
+            f"{path} names Python code to be loaded ({', '.join(found)}); tf_finetune never runs code from a model folder. "
+            "Use a model whose tokenizer is part of transformers."
+        )
+
+
+def _switch_off_saved_settings(tokenizer: Any) -> None:
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True
+
+
+def _ensure_pad_token(tokenizer: Any, folder: Path) -> None:
+    """Decoders such as GPT-2 have no padding token: their end-of-sequence token serves, and is masked anyway."""
+    if tokenizer.pad_token_id is not None:
+        return
+    if tokenizer.eos_token is None:
+        raise TokenizerError(f"The tokenizer in {folder} has neither a padding nor an end-of-sequence token.")
+    tokenizer.pad_token = tokenizer.eos_token

@@ -1,0 +1,196 @@
+"""`fit`: from a configuration to a finished run, with scores and an export."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tf_finetune.config import Config, write_config
+from tf_finetune.data import Splits, load_splits
+from tf_finetune.errors import TrainingStopped
+from tf_finetune.model.checkpoint import Checkpoint
+from tf_finetune.model.resolve import resolve_model
+from tf_finetune.run import FORMAT, ModelFolder, cache_folder, write_json, write_text
+from tf_finetune.training.occupy import default_output, occupy, refuse_occupied
+
+if TYPE_CHECKING:
+    from tf_finetune.evaluation.metrics import Scores
+    from tf_finetune.training.prepare import Prepared
+
+__all__ = ["FitResult", "fit", "load_inputs"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A finished run.
+
+    Attributes:
+        run: The model folder.
+        scores: Scores of the weights kept on the validation rows.
+        test_scores: The same on the test rows, if there are any.
+        best_epoch: Epoch of the weights kept, from 1.
+        export: The SavedModel's version folder, or None.
+        seconds: Wall time of the whole call.
+    """
+
+    run: ModelFolder
+    scores: Scores
+    test_scores: Scores | None
+    best_epoch: int
+    export: Path | None
+    seconds: float
+
+
+def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
+    """Fine-tunes a classifier and writes the model folder.
+
+    What can be wrong with the folder, the data or the checkpoint is said before TensorFlow is imported and before
+    anything is written.
+
+    Args:
+        config: The whole configuration.
+        progress: Stream for a progress bar (or plain lines, if it is no terminal).
+
+    Raises:
+        RunError: The folder holds a run already.
+        DataError: The data cannot be used.
+        ModelError: The checkpoint cannot be used.
+        TrainingStopped: Ctrl-C; the weights so far are in the run folder.
+    """
+    started = time.monotonic()
+    folder = ModelFolder(Path(config.run.output or default_output(config.data.data)))
+    refuse_occupied(folder, overwrite=config.run.overwrite)
+    splits, checkpoint = load_inputs(config)
+
+    from tf_finetune.training.prepare import prepare
+
+    prepared = prepare(config, splits, checkpoint)
+    with occupy(folder, overwrite=config.run.overwrite):
+        _write_head(folder, config, splits, checkpoint, prepared)
+        best_epoch = _train(folder, config, prepared, progress)
+        scores = _score_and_save(folder, config, splits, prepared)
+        _write_complete(folder, config, splits, best_epoch, seconds=time.monotonic() - started)
+    export = _export(folder) if config.export.export else None
+    return FitResult(
+        run=folder,
+        scores=scores["validation"],
+        test_scores=scores.get("test"),
+        best_epoch=best_epoch,
+        export=export,
+        seconds=time.monotonic() - started,
+    )
+
+
+def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
+    """Reads the data and finds the checkpoint, without TensorFlow (but for ``tfds:`` data)."""
+    checkpoint = resolve_model(config.model.model)
+    splits = load_splits(config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir)))
+    logger.info("model: %s (%s, %s)", checkpoint.name, checkpoint.model_type, checkpoint.source)
+    for note in splits.notes:
+        logger.info("%s", note)
+    for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        if part is not None:
+            counts = ", ".join(f"{label} {count}" for label, count in part.label_counts.items())
+            logger.info("%s: %d rows (%s)", name, len(part), counts)
+    return splits, checkpoint
+
+
+def _write_head(
+    folder: ModelFolder, config: Config, splits: Splits, checkpoint: Checkpoint, prepared: Prepared
+) -> None:
+    """Writes what is known before training: configuration, environment, labels, tokenizer."""
+    from tf_finetune.training.environment import describe_environment
+
+    # used again with --config, a run's own configuration must not replace that run
+    kept = dataclasses.replace(config, run=dataclasses.replace(config.run, overwrite=False))
+    write_text(folder.config, write_config(kept))
+    environment = describe_environment(splits, checkpoint, deterministic=prepared.deterministic)
+    write_json(folder.environment, environment)
+    write_json(folder.labels, list(splits.train.label_names))
+    prepared.tokenizer.save_pretrained(str(folder.tokenizer))
+
+
+def _train(folder: ModelFolder, config: Config, prepared: Prepared, progress: TextIO | None) -> int:
+    """Trains, and leaves the model with the weights of the best epoch, which is returned (from 1)."""
+    from tf_finetune.backend import keras
+    from tf_finetune.training.callbacks import KeepBest, Progress
+    from tf_finetune.training.train import train
+
+    keep_best = KeepBest(config.fit.monitor)
+    callbacks: list[Any] = [keras.callbacks.CSVLogger(str(folder.history))]
+    if config.fit.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder.logs)))
+    if progress is not None:
+        callbacks.append(Progress(progress))
+    try:
+        train(
+            prepared.model,
+            prepared.training_dataset(config),
+            validation_data=prepared.validation_dataset(config),
+            epochs=config.fit.epochs,
+            steps_per_epoch=prepared.steps_per_epoch,
+            patience=config.fit.patience,
+            class_weight=prepared.class_weight,
+            callbacks=callbacks,
+            keep_best=keep_best,
+        )
+    except KeyboardInterrupt:
+        keep_best.restore()
+        prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
+        kept = f"of epoch {keep_best.best_epoch}" if keep_best.best_epoch else "of an unfinished first epoch"
+        raise TrainingStopped(
+            f"Stopped. The weights {kept} are in {folder.model}; they load with from_pretrained. To train on from them: "
+            f"tf-finetune fit --config {folder.config} --model {folder.path} --output {folder.path}-2. "
+            f"To begin again: tf-finetune fit --config {folder.config} --output {folder.path} --overwrite."
+        ) from None
+    return keep_best.best_epoch
+
+
+def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
+    """Saves the model, scores it on the validation and the test rows, and writes the scores."""
+    from tf_finetune.evaluation.metrics import compute_scores
+    from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
+
+    prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
+    forward = make_forward(prepared.model, prepared.spec)
+    scores = {}
+    for name, table in (("validation", prepared.validation), ("test", prepared.test)):
+        if table is not None:
+            logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
+            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names)
+    write_json(folder.metrics, {name: value.to_dict() for name, value in scores.items()})
+    return scores
+
+
+def _write_complete(folder: ModelFolder, config: Config, splits: Splits, best_epoch: int, *, seconds: float) -> None:
+    """Writes the manifest, last: from now on the run is finished."""
+    digest = hashlib.sha256((folder.model / "model.safetensors").read_bytes()).hexdigest()
+    with open(folder.history, newline="", encoding="utf-8") as file:
+        epochs = sum(1 for _ in csv.DictReader(file))
+    identity = hashlib.sha256((digest + folder.config.read_text(encoding="utf-8")).encode()).hexdigest()
+    manifest = {
+        "format": FORMAT,
+        "run_id": identity[:16],
+        "pairs": splits.train.has_pairs,
+        "max_length": config.tokens.max_length,
+        "truncate": config.tokens.truncate,
+        "epochs": epochs,
+        "best_epoch": best_epoch,
+        "weights_sha256": digest,
+        "seconds": round(seconds, 1),
+    }
+    write_json(folder.complete, manifest)
+
+
+def _export(folder: ModelFolder) -> Path:
+    from tf_finetune.serving.export import export
+
+    return export(folder.path)
