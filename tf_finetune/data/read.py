@@ -12,9 +12,10 @@ from tf_finetune.data.label_map import parse_label_map
 from tf_finetune.data.labels import LabelCollector
 from tf_finetune.data.options import check_options
 from tf_finetune.data.readers import Source, find_sources, open_table
+from tf_finetune.data.readers.tfds import SPLITS
 from tf_finetune.data.spool import Spool
 from tf_finetune.data.usable_rows import NO_LABEL, find_columns, usable_rows
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError, DataError
 
 __all__ = ["UnlabelledError", "read_examples", "read_sources"]
 
@@ -66,6 +67,8 @@ def read_examples(
         DataError: The data cannot be read or used as it is.
         ConfigError: An option is malformed.
     """
+    if split not in SPLITS:
+        raise ConfigError(f"`split` takes {', '.join(SPLITS)}. Received: {split!r}.")
     config = DataConfig(
         data_dir=data_dir,
         text_column=text_column,

@@ -54,7 +54,10 @@ def find_columns(table: Table, config: DataConfig, *, labelled: bool) -> Columns
         if config.pair_column is not None:
             raise DataError(f"{table.origin}: --pair-column: folders of texts have no sentence pairs.")
         return Columns("text", None, "label" if labelled else None)
-    texts = table.text_columns if isinstance(table, TfdsTable) else table.columns
+    texts = table.columns
+    if isinstance(table, TfdsTable):
+        texts = table.text_columns
+        _require_strings(table, config)
     try:
         text, pair = resolve_text_columns(texts, config.text_column, config.pair_column, exclude=config.label_column)
         taken = (text,) if pair is None else (text, pair)
@@ -64,6 +67,13 @@ def find_columns(table: Table, config: DataConfig, *, labelled: bool) -> Columns
     if isinstance(table, TfdsTable) and label is not None:
         table.use_label(label)
     return Columns(text, pair, label)
+
+
+def _require_strings(table: TfdsTable, config: DataConfig) -> None:
+    for flag, name in (("--text-column", config.text_column), ("--pair-column", config.pair_column)):
+        if name in table.columns and name not in table.text_columns:
+            strings = ", ".join(map(repr, table.text_columns))
+            raise DataError(f"{table.origin}: {flag}: {name!r} holds no strings. Those that do: {strings}.")
 
 
 def usable_rows(table: Table, columns: Columns, bad: BadRows) -> Iterator[UsableRow]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tf_finetune.evaluation.metrics import Scores
     from tf_finetune.training.prepare import Prepared
 
-__all__ = ["FitResult", "fit", "load_inputs"]
+__all__ = ["FitResult", "describe_inputs", "fit", "load_inputs"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +69,12 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
     folder = ModelFolder(Path(config.run.output or default_output(config.data.data)))
     refuse_occupied(folder, overwrite=config.run.overwrite)
     splits, checkpoint = load_inputs(config)
+    _say(describe_inputs(splits, checkpoint))
 
     from tf_finetune.training.prepare import prepare
 
     prepared = prepare(config, splits, checkpoint)
+    _say(prepared.lines(config))
     with occupy(folder, overwrite=config.run.overwrite):
         _write_head(folder, config, splits, checkpoint, prepared)
         best_epoch = _train(folder, config, prepared, progress)
@@ -89,18 +91,27 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
     )
 
 
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        logger.info("%s", line)
+
+
 def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
     """Reads the data and finds the checkpoint, without TensorFlow (but for ``tfds:`` data)."""
     checkpoint = resolve_model(config.model.model)
-    splits = load_splits(config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir)))
-    logger.info("model: %s (%s, %s)", checkpoint.name, checkpoint.model_type, checkpoint.source)
-    for note in splits.notes:
-        logger.info("%s", note)
+    return load_splits(
+        config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir))
+    ), checkpoint
+
+
+def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:
+    """What there is to say of the data and the checkpoint before training, a line each."""
+    lines = [f"model: {checkpoint.name} ({checkpoint.model_type}, {checkpoint.source})", *splits.notes]
     for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
         if part is not None:
             counts = ", ".join(f"{label} {count}" for label, count in part.label_counts.items())
-            logger.info("%s: %d rows (%s)", name, len(part), counts)
-    return splits, checkpoint
+            lines.append(f"{name}: {len(part)} rows ({counts})")
+    return lines
 
 
 def _write_head(
@@ -147,8 +158,8 @@ def _train(folder: ModelFolder, config: Config, prepared: Prepared, progress: Te
         prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
         kept = f"of epoch {keep_best.best_epoch}" if keep_best.best_epoch else "of an unfinished first epoch"
         raise TrainingStopped(
-            f"Stopped. The weights {kept} are in {folder.model}; they load with from_pretrained. To train on from them: "
-            f"tf-finetune fit --config {folder.config} --model {folder.path} --output {folder.path}-2. "
+            f"Stopped. The weights {kept} are in {folder.model}; they load with from_pretrained. "
+            f"To train on from them: tf-finetune fit --config {folder.config} --model {folder.path} --output {folder.path}-2. "
             f"To begin again: tf-finetune fit --config {folder.config} --output {folder.path} --overwrite."
         ) from None
     return keep_best.best_epoch

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.config import Config
-from tf_finetune.training.fit import load_inputs
+from tf_finetune.training.fit import describe_inputs, load_inputs
 
 __all__ = ["Plan", "plan"]
 
@@ -22,47 +22,32 @@ class Plan:
     """What `fit` would do.
 
     Attributes:
-        rows: Split to class to rows.
-        lengths: Lines on lengths, truncation and padding.
-        epochs: Passes over the training rows.
-        steps_per_epoch: Updates an epoch.
-        rows_per_update: Rows an update.
-        warmup: Updates with a rising learning rate.
-        learning_rate: Rate after the warm-up.
-        end_learning_rate: Rate at the end.
+        inputs: Lines on the model, the data and its classes.
+        preparation: Lines on lengths, padding, steps and schedule.
         parameters: All parameters, and the trainable ones.
         state_bytes: Weights, gradients and both Adam moments.
         peak_bytes: Largest resident memory of this process so far, after real steps.
-        seconds_per_step: Mean wall time of an average update.
-        seconds: Estimated wall time of all updates.
+        seconds_per_update: Mean wall time of an average update.
+        seconds: Estimated wall time of all updates, validation left out.
     """
 
-    rows: dict[str, dict[str, int]]
-    lengths: tuple[str, ...]
-    epochs: int
-    steps_per_epoch: int
-    rows_per_update: int
-    warmup: int
-    learning_rate: float
-    end_learning_rate: float
+    inputs: tuple[str, ...]
+    preparation: tuple[str, ...]
     parameters: tuple[int, int]
     state_bytes: int
     peak_bytes: int
-    seconds_per_step: float
+    seconds_per_update: float
     seconds: float
 
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
-        data = [f"{name}: {sum(counts.values())} rows ({_counts(counts)})" for name, counts in self.rows.items()]
         return [
-            *data,
-            *self.lengths,
-            f"steps: {self.epochs} epochs of {self.steps_per_epoch} updates of {self.rows_per_update} rows",
-            f"schedule: to {self.learning_rate:g} in {self.warmup} updates, then to {self.end_learning_rate:g}",
+            *self.inputs,
+            *self.preparation,
             f"parameters: {self.parameters[0]:,}, of which {self.parameters[1]:,} are trained",
             f"memory: {self.state_bytes / 1e6:,.0f} MB of weights, gradients and Adam moments; "
             f"{self.peak_bytes / 1e6:,.0f} MB at the peak of the steps taken",
-            f"time: {self.seconds_per_step:.2f} s an update, about {self.seconds / 60:.1f} min of training in all",
+            f"time: {self.seconds_per_update:.2f} s an update, about {self.seconds / 60:.1f} min of training in all",
         ]
 
 
@@ -84,22 +69,14 @@ def plan(config: Config) -> Plan:
         prepared = prepare(config, splits, checkpoint, cache_dir=cache)
         seconds_per_position = _time_steps(prepared, config)
     parameters = count_parameters(prepared.model)
-    steps = prepared.steps_per_epoch * config.fit.epochs
     seconds = seconds_per_position * prepared.lengths.padded * config.fit.epochs
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return Plan(
-        rows={name: part.label_counts for name, part in parts.items() if part is not None},
-        lengths=tuple(prepared.lengths.lines()),
-        epochs=config.fit.epochs,
-        steps_per_epoch=prepared.steps_per_epoch,
-        rows_per_update=prepared.rows_per_update,
-        warmup=round(steps * config.fit.warmup_ratio),
-        learning_rate=config.fit.learning_rate,
-        end_learning_rate=config.fit.end_learning_rate,
+        inputs=tuple(describe_inputs(splits, checkpoint)),
+        preparation=tuple(prepared.lines(config)),
         parameters=parameters,
         state_bytes=4 * (parameters[0] + 3 * parameters[1]),
         peak_bytes=_peak_bytes(),
-        seconds_per_step=seconds / steps,
+        seconds_per_update=seconds / (prepared.steps_per_epoch * config.fit.epochs),
         seconds=seconds,
     )
 
@@ -120,7 +97,3 @@ def _time_steps(prepared: Any, config: Config) -> float:
 def _peak_bytes() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{label} {count}" for label, count in counts.items())

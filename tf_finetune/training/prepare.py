@@ -56,6 +56,16 @@ class Prepared:
     lengths: LengthReport
     deterministic: bool
 
+    def lines(self, config: Config) -> list[str]:
+        """Lengths, padding, steps and schedule, a line each."""
+        fit, updates = config.fit, self.steps_per_epoch * config.fit.epochs
+        return [
+            *self.lengths.lines(),
+            f"steps: {fit.epochs} epochs of {self.steps_per_epoch} updates of {self.rows_per_update} rows",
+            f"schedule: learning rate to {fit.learning_rate:g} in {round(updates * fit.warmup_ratio)} updates, "
+            f"then to {fit.end_learning_rate:g} at update {updates}",
+        ]
+
     def training_dataset(self, config: Config) -> Any:
         """Batches of all epochs."""
         return make_dataset(
@@ -99,8 +109,6 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint, *, cache_dir
     with strategy.scope():
         _compile(model, config, updates=steps * config.fit.epochs)
     lengths = report_lengths(train, batch_size=rows, batching=config.fit.batching, seed=config.fit.seed)
-    for line in lengths.lines():
-        logger.info("%s", line)
     return Prepared(
         tokenizer=tokenizer,
         train=train,
@@ -156,12 +164,4 @@ def _compile(model: Any, config: Config, *, updates: int) -> None:
         label_smoothing=settings.label_smoothing,
         gradient_accumulation=settings.gradient_accumulation,
         jit_compile=config.model.jit_compile,
-    )
-    logger.info(
-        "%d updates of %d rows; learning rate %g after %d updates of warm-up, then to %g",
-        updates,
-        settings.batch_size * settings.gradient_accumulation,
-        settings.learning_rate,
-        round(updates * settings.warmup_ratio),
-        settings.end_learning_rate,
     )

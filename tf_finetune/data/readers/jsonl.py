@@ -14,6 +14,10 @@ from tf_finetune.errors import DataError
 __all__ = ["JsonlTable"]
 
 
+# every row has all keys: objects with ever new ones would fill the memory
+MAX_KEYS = 10_000
+
+
 class JsonlTable(Table):
     """A JSON Lines file, plain or gzipped. A key that an object lacks is None.
 
@@ -33,17 +37,22 @@ class JsonlTable(Table):
         self._encoding = check_encoding(encoding)
         keys: dict[str, None] = {}
         objects = 0
-        for _, values in self._objects(unique_keys=True):
+        for number, values in self._objects(unique_keys=True):
             objects += 1
             keys.update(dict.fromkeys(values))
+            if len(keys) > MAX_KEYS:
+                raise DataError(
+                    f"{path}:{number}: over {MAX_KEYS} different keys. Expected the same keys in every line."
+                )
         if not objects:
             raise DataError(f"{path}: is empty. Expected one JSON object a line.")
         self.columns = check_column_names(self.origin, tuple(keys))
 
     def rows(self, wanted: Sequence[str] | None = None) -> Iterator[Row]:
         """Yields every object, numbered by its line."""
+        names = self.columns if wanted is None else tuple(wanted)
         for number, values in self._objects(unique_keys=False):
-            yield self.origin, number, {name: values.get(name) for name in self.columns}
+            yield self.origin, number, {name: values.get(name) for name in names}
 
     def _objects(self, *, unique_keys: bool) -> Iterator[tuple[int, dict[str, Any]]]:
         decoder = json.JSONDecoder(
@@ -52,7 +61,7 @@ class JsonlTable(Table):
         for number, line in enumerate(read_lines(self._path, encoding=self._encoding, newline="\n"), start=1):
             if not line.strip():
                 continue
-            values = self._parse(decoder, line, number)
+            values = self._parse(decoder, line.rstrip(), number)
             if not isinstance(values, dict):
                 raise DataError(
                     f"{self.origin}:{number}: expected a JSON object such as "

@@ -127,4 +127,6 @@ def _advice(path: Path, encoding: str) -> str:
             if start.startswith(signature):
                 return advice
     other = "cp1252 or --encoding utf-16-le" if encoding == "utf-8" else "utf-8"
+    if encoding in ("utf-16", "utf-32"):
+        other = f"utf-8, or without a byte order mark --encoding {encoding}-le or {encoding}-be"
     return f"Give the encoding that the file has, for example --encoding {other}."
