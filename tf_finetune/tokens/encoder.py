@@ -10,7 +10,8 @@ import numpy as np
 
 from tf_finetune.errors import TokenizerError
 from tf_finetune.tokens.template import read_template
-from tf_finetune.tokens.truncation import budget_pair, keep
+from tf_finetune.tokens.tokenizer import reset_backend
+from tf_finetune.tokens.truncation import TRUNCATIONS, budget_pair, keep
 
 __all__ = ["EncodedTexts", "TextEncoder"]
 
@@ -52,6 +53,9 @@ class TextEncoder:
         self.max_length = max_length
         self.truncate = truncate
         self.pairs = pairs
+        if truncate not in TRUNCATIONS:
+            raise TokenizerError(f"`truncate` must be one of {', '.join(TRUNCATIONS)}. Received: {truncate!r}.")
+        reset_backend(tokenizer.backend_tokenizer)
         self.template = read_template(tokenizer, pairs=pairs)
         self._budget = max_length - self.template.added
         if self._budget < 1 + pairs:
@@ -77,16 +81,19 @@ class TextEncoder:
             )
         columns = [self._segment_ids(texts)] + ([] if pairs is None else [self._segment_ids(pairs)])
         rows = [self._assemble(segments) for segments in zip(*columns)]
+        lengths = np.array([len(ids) for ids, _ in rows], dtype=np.int32)
         full = np.array([sum(map(len, segments)) for segments in zip(*columns)], dtype=np.int32)
         return EncodedTexts(
             ids=np.concatenate([ids for ids, _ in rows]) if rows else np.zeros(0, np.int32),
             types=np.concatenate([types for _, types in rows]) if rows else np.zeros(0, np.int8),
-            lengths=np.array([len(ids) for ids, _ in rows], dtype=np.int32),
-            full_lengths=full + np.int32(self.template.added),
+            lengths=lengths,
+            full_lengths=np.maximum(full + np.int32(self.template.added), lengths),
         )
 
     def _segment_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
-        encodings = self.tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        backend = self.tokenizer.backend_tokenizer
+        reset_backend(backend)  # the tokenizer is the caller's, and every call of it leaves its settings behind
+        encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def _assemble(self, segments: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -112,20 +119,27 @@ class TextEncoder:
 
     def _check_against_tokenizer(self) -> None:
         """Compares a short and a long probe with the tokenizer's own call, where it has the same truncation."""
-        for text in (PROBE, PROBE * (self.max_length // 4)):
-            if self.truncate == "head+tail" and text is not PROBE:
-                continue
+        for text in (PROBE, PROBE * (self.max_length // 4 + 1)):
             own = self.encode([text], [text[::-1]] if self.pairs else None)
-            theirs = self.tokenizer(
-                text,
-                text[::-1] if self.pairs else None,
-                truncation=True,
-                max_length=self.max_length,
-                padding=False,
-            )["input_ids"]
-            self.tokenizer.backend_tokenizer.no_truncation()
-            if own.ids.tolist() != theirs and (self.truncate != "head+tail" or own.full_lengths[0] <= self.max_length):
+            if self.truncate == "head+tail" and own.full_lengths[0] > self.max_length:
+                continue
+            theirs = self._own_call(text, text[::-1] if self.pairs else None)
+            if own.ids.tolist() != theirs:
                 raise TokenizerError(
                     f"{type(self.tokenizer).__name__} assembles its rows in a way that is not supported: "
                     f"it gives {theirs[:8]}..., the encoder {own.ids[:8].tolist()}... for {text[:20]!r}."
                 )
+
+    def _own_call(self, text: str, pair: str | None) -> list[int]:
+        """The ids that the tokenizer itself gives, cut on our side of the text whatever its own setting."""
+        tokenizer = self.tokenizer
+        before = tokenizer.truncation_side
+        tokenizer.truncation_side = "left" if self.truncate == "tail" else "right"
+        try:
+            ids: list[int] = tokenizer(
+                text, pair, truncation=True, max_length=self.max_length, padding=False, split_special_tokens=True
+            )["input_ids"]
+        finally:
+            tokenizer.truncation_side = before
+            reset_backend(tokenizer.backend_tokenizer)
+        return ids

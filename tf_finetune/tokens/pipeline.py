@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf_finetune.backend import tf
+from tf_finetune.errors import ModelError
 from tf_finetune.tokens.order import batch_order
 from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
 
@@ -27,9 +28,17 @@ def input_spec(model: Any, tokenizer: Any) -> dict[str, Any]:
 
     Returns:
         Name to `tf.TensorSpec` int32 `[batch, length]`, both unknown.
+
+    Raises:
+        ModelError: The model's `call` has no argument `input_ids`.
     """
     taken = inspect.signature(model.call).parameters
     names = [n for n in INPUT_NAMES if n in taken and (n != "token_type_ids" or n in tokenizer.model_input_names)]
+    if "input_ids" not in names:
+        raise ModelError(
+            f"{type(model).__name__}.call must take its inputs by name: {', '.join(INPUT_NAMES)}, the first at least. "
+            f"It takes {', '.join(taken)}."
+        )
     return {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
 
 
@@ -50,10 +59,11 @@ class _Batches:
     def rows(self, step: int) -> np.ndarray:
         """int64 `[batch]`, the rows of the batch."""
         epoch, batch = divmod(int(step), self.steps)
-        if self._rows[0] != epoch:
+        known = self._rows  # read once: iterators of other epochs may run in other threads
+        if known[0] != epoch:
             order = batch_order(self.lengths, batch_size=self.batch_size, order=self.order, seed=self.seed, epoch=epoch)
-            self._rows = (epoch, order)
-        return self._rows[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+            known = self._rows = (epoch, order)
+        return known[1][batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         rows = self.rows(step)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_finetune.data.examples import Examples
-from tf_finetune.errors import RunError
+from tf_finetune.errors import DataError, RunError
 from tf_finetune.run import cache_folder, new_folder, read_json, write_json
 from tf_finetune.tokens.encoder import TextEncoder
 from tf_finetune.tokens.order import padded_length
@@ -114,14 +114,22 @@ def encode(
         cache_dir: Cache folder; see `tf_finetune.run.cache_folder`.
 
     Raises:
+        DataError: There are no examples.
         TokenizerError: `max_length` leaves no room for text.
+        RunError: The cache folder cannot be written.
     """
+    if not len(examples):
+        raise DataError("There are no texts to encode.")
     encoder = TextEncoder(tokenizer, max_length=max_length, truncate=truncate, pairs=examples.has_pairs)
     key = json.dumps([FORMAT, examples.fingerprint, tokenizer_fingerprint(tokenizer), max_length, truncate])
     folder = cache_folder(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if not _is_whole(folder):
-        _write(examples, encoder, folder)
-    return _open(folder, tokenizer, max_length)
+    while True:
+        if not _is_whole(folder):
+            _write(examples, encoder, folder)
+        try:
+            return _open(folder, tokenizer, max_length)
+        except FileNotFoundError:  # another process took it for torn in the middle of our looking
+            logger.debug("token table vanished: %s", folder)
 
 
 def _padding(tokenizer: Any) -> dict[str, Any]:

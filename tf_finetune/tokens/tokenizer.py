@@ -9,7 +9,7 @@ from typing import Any
 
 from tf_finetune.errors import TokenizerError
 
-__all__ = ["load_tokenizer", "tokenizer_fingerprint"]
+__all__ = ["load_tokenizer", "reset_backend", "tokenizer_fingerprint"]
 
 CODE_KEYS = ("auto_map", "custom_pipelines")
 
@@ -34,6 +34,8 @@ def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncat
     from tf_finetune.backend import transformers
 
     folder = Path(folder)
+    if not folder.is_dir():
+        raise TokenizerError(f"There is no tokenizer folder {folder}.")
     _refuse_code(folder)
     settings: dict[str, Any] = {"split_special_tokens": True}
     if max_length is not None:
@@ -54,14 +56,15 @@ def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncat
             f"{folder} has only a slow tokenizer ({type(tokenizer).__name__}); a fast one is needed. "
             "Choose a model whose folder has a tokenizer.json."
         )
-    _switch_off_saved_settings(tokenizer)
+    reset_backend(tokenizer.backend_tokenizer)
     _ensure_pad_token(tokenizer, folder)
     return tokenizer
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """SHA-256 of everything that decides the ids: the tokenizer's whole JSON and how special tokens are read."""
-    settings = (tokenizer.backend_tokenizer.to_str(), bool(tokenizer.backend_tokenizer.encode_special_tokens))
+    """SHA-256 of everything that decides the ids: the tokenizer's whole JSON, and the tokens that fill an empty text."""
+    reset_backend(tokenizer.backend_tokenizer)
+    settings = (tokenizer.backend_tokenizer.to_str(), tokenizer.unk_token_id, tokenizer.pad_token_id)
     return hashlib.sha256(json.dumps(settings).encode("utf-8")).hexdigest()
 
 
@@ -72,7 +75,7 @@ def _refuse_code(folder: Path) -> None:
         return
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is no valid JSON: {error}") from error
     found = [key for key in CODE_KEYS if isinstance(settings, dict) and settings.get(key)]
     if found:
@@ -82,8 +85,11 @@ def _refuse_code(folder: Path) -> None:
         )
 
 
-def _switch_off_saved_settings(tokenizer: Any) -> None:
-    backend = tokenizer.backend_tokenizer
+def reset_backend(backend: Any) -> None:
+    """Switches off truncation and padding of a `tokenizers.Tokenizer`, and makes special tokens in a text plain text.
+
+    A saved tokenizer may carry such settings, and every call of a tokenizer changes them.
+    """
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["budget_pair", "keep"]
+__all__ = ["TRUNCATIONS", "budget_pair", "keep"]
+
+TRUNCATIONS = ("head", "tail", "head+tail")
 
 HEAD_SHARE = 0.25
 """Share of the head in head+tail: 128 of 512, the best of Sun et al. 2019, "How to Fine-Tune BERT for Text

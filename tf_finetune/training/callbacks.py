@@ -62,41 +62,38 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
+        self._title = ""
+        self._started = self._said = 0.0
         self._bar: Any = None
-        self._last = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Opens a bar for the epoch."""
-        self._last = time.monotonic()
-        self._bar = tqdm(
-            total=self.params["steps"],
-            desc=f"epoch {epoch + 1}/{self.params['epochs']}",
-            file=self.stream,
-            unit="step",
-            disable=not self.stream.isatty(),
-            leave=False,
-        )
-        self._start = time.monotonic()
+        self._title = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self._started = self._said = time.monotonic()
+        if self.stream.isatty():
+            self._bar = tqdm(total=self.params["steps"], desc=self._title, file=self.stream, unit="step", leave=False)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Moves the bar, or writes a line every half minute."""
-        self._bar.update(1)
-        self._bar.set_postfix_str(_values(logs or {}), refresh=False)
         now = time.monotonic()
-        if self._bar.disable and now - self._last >= LINE_EVERY_SECONDS:
-            self._last = now
+        if self._bar is not None:
+            self._bar.set_postfix_str(_values(logs or {}), refresh=False)
+            self._bar.update(1)
+        elif now - self._said >= LINE_EVERY_SECONDS:
+            self._said = now
             steps, done = self.params["steps"], batch + 1
-            rate = done / (now - self._start)
+            rate = done / (now - self._started)
             left = (steps - done) / rate
             self._say(
-                f"{self._bar.desc} step {done}/{steps}  {_values(logs or {})}  {rate:.2f} steps/s  {left:.0f} s left"
+                f"{self._title} step {done}/{steps}  {_values(logs or {})}  {rate:.2f} steps/s  {left:.0f} s left"
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Writes the epoch's values."""
-        self._bar.close()
-        seconds = time.monotonic() - self._start
-        self._say(f"epoch {epoch + 1}/{self.params['epochs']}  {seconds:.0f} s  {_values(logs or {})}")
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._say(f"{self._title}  {time.monotonic() - self._started:.0f} s  {_values(logs or {})}")
 
     def _say(self, line: str) -> None:
         self.stream.write(line + "\n")
