@@ -96,3 +96,15 @@ def test_nothing_in_the_package_unpickles_or_trusts_code():
         assert "import pickle" not in text, path
         assert "trust_remote_code=True" not in text, path
         assert "load_model(" not in text or "keras.models.load_model" not in text, path
+
+
+def test_every_option_is_read_somewhere():
+    """An option that nothing reads would be ignored without a word."""
+    from tf_finetune.config.catalog import OPTIONS
+
+    read = set()
+    for path in MODULES:
+        if wing_of(path) not in ("config", "cli"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {option.path.split(".")[1] for option in OPTIONS.values()} <= read
