@@ -43,7 +43,7 @@ OTHER = {
     "class_weights": "balanced",
     "label_smoothing": 0.1,
     "patience": 2,
-    "monitor": "val_accuracy",
+    "monitor": "val_loss",
     "seed": 0,
     "deterministic": False,
     "tensorboard": True,

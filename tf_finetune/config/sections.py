@@ -146,7 +146,7 @@ class FitConfig(Section):
         None, "Stop after this many epochs without a better monitored value. Default: never.", minimum=1
     )
     monitor: str = option(
-        "val_loss", "Value that picks the epoch whose weights are kept.", choices=("val_loss", "val_accuracy")
+        "val_accuracy", "Value that picks the epoch whose weights are kept.", choices=("val_loss", "val_accuracy")
     )
     seed: int = option(42, "Seed of the split, the order, the new weights and dropout.", minimum=0, maximum=2**31 - 1)
     deterministic: bool | None = option(

@@ -21,7 +21,7 @@ def train(
     validation_data: Any,
     epochs: int,
     steps_per_epoch: int,
-    monitor: str = "val_loss",
+    monitor: str = "val_accuracy",
     patience: int | None = None,
     class_weight: dict[int, float] | None = None,
     callbacks: Sequence[Any] = (),
