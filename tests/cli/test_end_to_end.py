@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def test_fit_trains_scores_and_exports(run, words, tmp_path):
     for said in ("train: 72 rows", "tokens a text (percentiles)", "padding:", "epoch 2/2", "freshly initialised"):
         assert said in outcome.err
     assert "epoch" not in outcome.out
+    assert outcome.err.count("exported") == 1
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(run, words, tmp_path):
@@ -88,9 +90,10 @@ def test_predict_reads_lines_from_standard_input(run, tiny_run, monkeypatch):
 
 
 def test_export_prints_the_version_folder(run, tiny_run, tmp_path):
-    outcome = run("export", str(tiny_run.run.path), "--version", "41")
+    shutil.copytree(tiny_run.run.run, tmp_path / "m" / "run")
+    outcome = run("export", str(tmp_path / "m"), "--version", "41")
     assert outcome.code == 0, outcome.err
-    assert outcome.out.strip() == str(tiny_run.run.path / "41")
+    assert outcome.out.strip() == str(tmp_path / "m" / "41")
 
 
 def test_an_error_is_one_line_and_writes_nothing(run, words, tmp_path):

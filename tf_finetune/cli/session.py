@@ -51,14 +51,16 @@ def log_to_stderr() -> Iterator[None]:
     logger = logging.getLogger(LOGGER)
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter())
-    level = logger.level
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # TensorFlow's absl gives the root logger a handler, which would say all of it again
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def stdin_as(encoding: str) -> TextIO:
