@@ -12,8 +12,8 @@ import pytest
 
 WORDS = (
     "the a film book meal phone story plot cast acting was is and but not very it i we this that with of in to "
-    "good great lovely superb warm funny fresh loved enjoyed best bad awful dull weak cold boring stale hated worst mess "
-    "never always really quite too so one two three end start scene price service ##s ##ing ##ed ! . , ' ? -"
+    "good great lovely superb warm funny fresh loved enjoyed best bad awful dull weak cold boring stale hated worst "
+    "mess never always really quite too so one two three end start scene price service ##s ##ing ##ed ! . , ' ? -"
 ).split()
 GOOD = "good great lovely superb warm funny fresh loved enjoyed best".split()
 BAD = "bad awful dull weak cold boring stale hated worst mess".split()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tf_finetune.config import resolve_config
 from tf_finetune.data import read_examples
+from tf_finetune.errors import ConfigError, DataError
 from tf_finetune.evaluation.metrics import Scores, compute_scores
-from tf_finetune.run import ModelFolder, cache_folder
+from tf_finetune.run import Manifest, ModelFolder, cache_folder
 
 __all__ = ["evaluate"]
 
@@ -46,11 +47,13 @@ def evaluate(
 
     Raises:
         RunError: The folder holds no finished run.
-        DataError: The data cannot be read, or holds a label that the model does not know.
+        DataError: The data cannot be read, holds a label that the model does not know, or lacks the second sentence.
+        ConfigError: A second sentence for a model of single texts.
     """
     run = ModelFolder(Path(folder))
     manifest = run.read_manifest()
-    trained_with = resolve_config(file=run.config, flags={}, assignments=()).data
+    _check_pairs(manifest, pair_column)
+    trained_with = resolve_config(file=run.config).data
     examples = read_examples(
         data,
         split=split,
@@ -65,6 +68,7 @@ def evaluate(
         data_dir=data_dir,
         spool_dir=str(cache_folder()),
     )
+
     import numpy as np
 
     from tf_finetune.evaluation.predictor import load_predictor
@@ -72,3 +76,12 @@ def evaluate(
     predictor = load_predictor(folder, batch_size=batch_size)
     probabilities = [predictor.probabilities(texts, pairs) for texts, pairs in examples.batches(1024)]
     return compute_scores(examples.labels, np.concatenate(probabilities), manifest.label_names)
+
+
+def _check_pairs(manifest: Manifest, pair_column: str | None) -> None:
+    if manifest.pairs and pair_column is None:
+        raise DataError(
+            "The model was trained on sentence pairs: name the column of the second one with --pair-column."
+        )
+    if not manifest.pairs and pair_column is not None:
+        raise ConfigError(f"--pair-column {pair_column}: the model was trained on single texts. Leave it out.")
