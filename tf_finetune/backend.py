@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -47,18 +49,28 @@ def quiet_stderr() -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryFile() as captured:
-        sys.stderr.flush()
+        _flush_stderr()
         saved = os.dup(descriptor)
         os.dup2(captured.fileno(), descriptor)
         try:
             yield
         except BaseException:
+            _flush_stderr()
             captured.seek(0)
-            os.write(saved, captured.read())
+            with os.fdopen(os.dup(saved), "wb") as terminal:
+                shutil.copyfileobj(captured, terminal)
             raise
         finally:
+            _flush_stderr()
             os.dup2(saved, descriptor)
             os.close(saved)
+
+
+def _flush_stderr() -> None:
+    """Sends what Python has buffered to where it was written for."""
+    for stream in (sys.stderr, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            stream.flush()
 
 
 def _prepare_environment() -> None:
@@ -88,6 +100,11 @@ def _import_stack() -> tuple[Any, Any, Any]:
                 f"tf_finetune needs tensorflow, tf-keras and transformers: {error}. "
                 "Install the package again with its dependencies: pip install -c constraints.txt ."
             ) from error
+    if not transformers.is_tf_available():
+        raise DependencyError(
+            "transformers does not use TensorFlow here: the environment variable USE_TF or USE_TORCH says so. "
+            "Unset both."
+        )
     return tensorflow, tf_keras, transformers
 
 
@@ -173,7 +190,7 @@ def make_strategy(devices: str) -> Any:
         names = [f"/gpu:{i}" for i in range(len(found))] or ["/cpu:0"]
     elif devices == "cpu":
         names = ["/cpu:0"]
-    elif devices.startswith("gpu:") and all(part.strip().isdigit() for part in devices[4:].split(",")):
+    elif re.fullmatch(r"gpu:\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*", devices):
         wanted = [int(part) for part in devices[4:].split(",")]
         missing = [i for i in wanted if i >= len(found)]
         if missing:

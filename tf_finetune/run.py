@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -46,9 +47,13 @@ class Manifest:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder `saved_models/<name>` and the files in it."""
+    """A folder `saved_models/<name>` and the files in it; a leading ``~`` is the home folder."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        """Expands the path: no shell does so in ``--output=~/models``, nor in a configuration file."""
+        object.__setattr__(self, "path", Path(os.path.expanduser(self.path)))
 
     @property
     def name(self) -> str:
@@ -59,6 +64,11 @@ class ModelFolder:
     def run(self) -> Path:
         """The training run."""
         return self.path / "run"
+
+    @property
+    def before(self) -> Path:
+        """The former run, while a new one takes its place."""
+        return self.path / "run-before"
 
     @property
     def config(self) -> Path:
@@ -147,13 +157,15 @@ class ModelFolder:
             RunError: There is no folder, no run in it, or the run has no complete.json.
         """
         if not self.path.is_dir():
-            raise RunError(f"There is no model folder {self.path}. Train one: tf-finetune fit --output {self.path}")
+            output = shlex.quote(str(self.path))
+            raise RunError(f"There is no model folder {self.path}. Train one: tf-finetune fit --output {output}")
         if not self.run.is_dir():
             raise RunError(f"{self.path} is no model folder: it has no run/. Give the folder that `fit` wrote.")
         if not self.is_complete:
+            again = shlex.join(["--config", str(self.config), "--output", str(self.path), "--overwrite"])
             raise RunError(
                 f"The run in {self.path} is unfinished: it has no {self.complete.name}. "
-                f"Train it again: tf-finetune fit --config {self.config} --output {self.path} --overwrite"
+                f"Train it again: tf-finetune fit {again}"
             )
         found = read_json(self.complete).get("format")
         if found != FORMAT:
@@ -174,7 +186,7 @@ def cache_folder(cache_dir: str | None = None) -> Path:
         RunError: It cannot be made.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(cache_dir or os.environ.get("TF_FINETUNE_CACHE") or home / "tf_finetune")
+    folder = Path(os.path.expanduser(cache_dir or os.environ.get("TF_FINETUNE_CACHE") or home / "tf_finetune"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

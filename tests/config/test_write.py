@@ -23,7 +23,7 @@ OTHER = {
     "validation_split": 0.1,
     "max_train_samples": 10**12,
     "max_length": 64,
-    "truncate": "head+tail",
+    "truncate": "tail",
     "cache_dir": "a: b # c",
     "model": "Grüße 日本 \u2028 \x85 \x7f \ud83d\ude00 'quoted' \"twice\" \\ \n tail ",
     "freeze": "0",

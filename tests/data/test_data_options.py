@@ -7,7 +7,7 @@ import pytest
 
 from tf_finetune.config import DataConfig
 from tf_finetune.data import check_options
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError
 
 GIVEN: dict[str, Any] = {
     "validation": ("v.csv",),
@@ -39,7 +39,7 @@ USELESS = {
 def refused(config: DataConfig, *kinds: str) -> bool:
     try:
         check_options(config, kinds)
-    except DataError:
+    except ConfigError:
         return True
     return False
 
@@ -65,13 +65,13 @@ def test_an_option_for_one_of_several_sources_is_accepted() -> None:
 
 
 def test_all_faults_are_named_at_once() -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(ConfigError) as caught:
         check_options(DataConfig(data=("x",), data_dir="d", tsv_quoting="csv"), ["parquet"])
     assert str(caught.value) == (
         "Options without effect: --data-dir is for tfds, but the data is parquet; "
         "--tsv-quoting is for tsv, but the data is parquet. Remove them."
     )
-    with pytest.raises(DataError, match="--label-map has no effect without --data"):
+    with pytest.raises(ConfigError, match="--label-map has no effect without --data"):
         check_options(DataConfig(label_map="1=a"), [])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tf_finetune.config import DataConfig
 from tf_finetune.data import load, load_splits
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError, DataError
 
 Write = Callable[..., str]
 
@@ -101,11 +101,11 @@ def test_the_test_split_of_a_folder_is_not_used_for_choosing(write: Write, tmp_p
 
 def test_a_split_option_beside_validation_data_is_refused(write: Write, train: str, tmp_path: Path) -> None:
     validation = write("val.csv", rows("val", 10))
-    with pytest.raises(DataError, match="without effect: --validation-split, because there is validation data"):
+    with pytest.raises(ConfigError, match="without effect: --validation-split, because there is validation data"):
         load_splits(DataConfig(data=(train,), validation=(validation,), validation_split=0.3), seed=0)
     for file in ("train/a/1", "train/b/1", "val/a/1", "val/b/1"):
         write(f"d/{file}.txt", file)
-    with pytest.raises(DataError, match="without effect: --validation-split"):
+    with pytest.raises(ConfigError, match="without effect: --validation-split"):
         load_splits(DataConfig(data=(str(tmp_path / "d"),), validation_split=0.3), seed=0)
 
 
@@ -150,7 +150,7 @@ def test_without_data_the_embedded_sample_is_used_and_said(sample: None) -> None
 )
 def test_options_about_data_need_data(sample: None, option: dict[str, Any]) -> None:
     flag = "--" + next(iter(option)).replace("_", "-")
-    with pytest.raises(DataError, match=f"Options without effect: {flag} has no effect without --data"):
+    with pytest.raises(ConfigError, match=f"Options without effect: {flag} has no effect without --data"):
         load_splits(DataConfig(**option), seed=0)
 
 

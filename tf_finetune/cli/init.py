@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -34,7 +35,7 @@ def init(ctx: click.Context, path: str, overwrite: bool) -> None:
         write_utf8()
         click.echo(text, nl=False)
         return
-    write_new(Path(path), text, overwrite=overwrite)
+    write_new(Path(os.path.expanduser(path)), text, overwrite=overwrite)
     click.echo(path)
     say(f"Use it with: tf-finetune fit --config {path}")
 

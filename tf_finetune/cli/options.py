@@ -6,6 +6,7 @@ are passed on: the others leave the file's value, or the default, as it is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def resolved_config(ctx: click.Context) -> Config:
     """
     file = ctx.meta.get(FILE)
     return resolve_config(
-        file=None if file is None else Path(file),
+        file=None if file is None else Path(os.path.expanduser(file)),
         flags=ctx.meta.get(GIVEN, {}),
         assignments=ctx.meta.get(ASSIGNMENTS, ()),
     )

@@ -81,7 +81,7 @@ class TokensConfig(Section):
 
     max_length: int = option(256, "Longest input in tokens, special tokens included.", minimum=4)
     truncate: str = option(
-        "head",
+        "head+tail",
         "Which part of a longer text is kept; head+tail keeps a quarter from the start and the rest from the end.",
         choices=("head", "tail", "head+tail"),
     )

@@ -107,8 +107,11 @@ class LabelCollector:
         self._code_of[label] = code
         return code
 
-    def class_names(self) -> tuple[str, ...]:
+    def class_names(self, origin: str) -> tuple[str, ...]:
         """The class names in index order: as the sources define it if they know all names, else sorted.
+
+        Args:
+            origin: name of the data, for messages.
 
         Raises:
             DataError: A label is not mapped or not known, an entry of the map has no effect, or there is one class.
@@ -120,7 +123,7 @@ class LabelCollector:
         if self._map is not None:
             self._map.check_used(self._counts)
         if len(self._names) < 2:
-            raise DataError(self._one_class_fault())
+            raise DataError(f"{origin}: {self._one_class_fault()}")
         if set(self._names) <= set(self._order):
             return tuple(name for name in self._order if name in self._names)
         return sort_labels(self._names)

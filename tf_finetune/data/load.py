@@ -14,7 +14,7 @@ from tf_finetune.data.read import UnlabelledError, read_sources
 from tf_finetune.data.readers import Source, find_sources, source_identity, source_splits
 from tf_finetune.data.sampling import sample_examples
 from tf_finetune.data.splits import shared_texts, split_examples
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError, DataError
 
 __all__ = ["Splits", "load_splits", "sample_files"]
 
@@ -65,8 +65,8 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
         spool_dir: folder of temporary files; texts are kept there, not in memory.
 
     Raises:
-        DataError: The data cannot be read or used as it is, or an option has no effect.
-        ConfigError: An option is malformed.
+        DataError: The data cannot be read or used as it is.
+        ConfigError: An option is malformed, or has no effect.
     """
     sources = _find(config)
     read = _Reader(config, spool_dir)
@@ -152,7 +152,7 @@ def _refuse_double_use(sources: dict[str, tuple[Source, ...]]) -> None:
 def _refuse_split_option(config: DataConfig) -> None:
     default = next(field.default for field in dataclasses.fields(DataConfig) if field.name == "validation_split")
     if config.validation_split != default:
-        raise DataError(
+        raise ConfigError(
             "Options without effect: --validation-split, because there is validation data. Remove the option."
         )
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 
 from tf_finetune.config import DataConfig
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError
 
 __all__ = ["check_options"]
 
@@ -38,7 +38,7 @@ def check_options(config: DataConfig, kinds: Collection[str], *, labelled: bool 
         labelled: whether labels are read.
 
     Raises:
-        DataError: Options without effect; names all of them.
+        ConfigError: Options without effect; names all of them.
     """
     faults = []
     for field in dataclasses.fields(DataConfig):
@@ -52,4 +52,4 @@ def check_options(config: DataConfig, kinds: Collection[str], *, labelled: bool 
         elif not labelled and field.name in _LABELS:
             faults.append(f"{flag} has no effect where labels are not read")
     if faults:
-        raise DataError(f"Options without effect: {'; '.join(faults)}. Remove them.")
+        raise ConfigError(f"Options without effect: {'; '.join(faults)}. Remove them.")

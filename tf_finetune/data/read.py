@@ -65,7 +65,7 @@ def read_examples(
 
     Raises:
         DataError: The data cannot be read or used as it is.
-        ConfigError: An option is malformed.
+        ConfigError: An option is malformed, or has no effect.
     """
     if split not in SPLITS:
         raise ConfigError(f"`split` takes {', '.join(SPLITS)}. Received: {split!r}.")
@@ -122,7 +122,7 @@ def read_sources(
         if rows and bad.count(NO_LABEL) == rows:
             raise UnlabelledError(f"{sources[0].name}: none of the {rows} rows has a label.")
         notes += filter(None, [bad.settle(config.on_bad_row, rows=rows)])
-        names = labels.class_names() if labelled else tuple(label_names or ())
+        names = labels.class_names(sources[0].name) if labelled else tuple(label_names or ())
         notes += filter(None, [labels.note()])
         if not spool.rows:
             raise DataError(f"{sources[0].name}: no row is left. {' '.join(notes)}")

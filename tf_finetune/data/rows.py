@@ -54,7 +54,7 @@ def read_rows(
 
     Raises:
         DataError: The files cannot be read, or have different columns.
-        ConfigError: An option is malformed.
+        ConfigError: An option is malformed, or has no effect.
     """
     sources = find_sources(paths)
     config = DataConfig(encoding=encoding, tsv_quoting=tsv_quoting)

@@ -71,7 +71,8 @@ def _parse(
             text = line.removesuffix(b"\r").decode(encoding)
         except UnicodeDecodeError as error:
             return parsed, DataError(
-                f"Line {i} of the input is not {encoding}: byte {error.start + 1}, {error.reason}."
+                f"Line {i} of the input is not {encoding}: byte {error.start + 1}, {error.reason}. "
+                "Give the encoding that the input has, for example --encoding cp1252."
             )
         fields = text.split("\t") if has_pairs else [text]
         if has_pairs and len(fields) != 2:

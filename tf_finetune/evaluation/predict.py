@@ -82,6 +82,7 @@ def predict(
         ModelError: The model's probabilities are none.
         RunError: `folder` holds no finished run.
     """
+    output = os.path.expanduser(output)
     manifest = ModelFolder(Path(folder)).read_manifest()
     inputs = _input_files(data)
     check_output(output, inputs=inputs, overwrite=overwrite)

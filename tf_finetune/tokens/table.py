@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -146,9 +149,8 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
 
 def _write(examples: Examples, encoder: TextEncoder, folder: Path) -> None:
     """Writes the columns of a table batch by batch and publishes the folder by rename."""
-    if folder.exists():  # a torn table: not whole, or we would not be here
-        folder.rename(folder.with_name(f".broken-{folder.name}-{np.random.default_rng().integers(2**32)}"))
     try:
+        _clear_torn(folder)
         with new_folder(folder) as staging:
             files: dict[str, BinaryIO] = {name: open(staging / name, "wb") for name in COLUMNS}  # noqa: SIM115
             try:
@@ -165,9 +167,20 @@ def _write(examples: Examples, encoder: TextEncoder, folder: Path) -> None:
                     file.close()
             sizes = {name: (staging / name).stat().st_size for name in COLUMNS}
             write_json(staging / "table.json", {"format": FORMAT, "sizes": sizes})
-    except RunError:
+    except (RunError, OSError) as error:
         if not _is_whole(folder):  # else another process has written the same table meanwhile
-            raise
+            raise RunError(
+                f"Cannot write the token table {folder}: {error} Name another folder: --cache-dir."
+            ) from error
+
+
+def _clear_torn(folder: Path) -> None:
+    """Removes a table that is not whole, by a rename first, so that nobody finds half of it."""
+    aside = folder.with_name(f".torn-{folder.name}-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):
+        if not _is_whole(folder):
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _is_whole(folder: Path) -> bool:

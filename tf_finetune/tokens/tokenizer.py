@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tf_finetune.errors import TokenizerError
 
-__all__ = ["load_tokenizer", "reset_backend", "tokenizer_fingerprint"]
+__all__ = ["load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fingerprint"]
 
 CODE_KEYS = ("auto_map", "custom_pipelines")
 
@@ -42,27 +45,40 @@ def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncat
         settings["model_max_length"] = max_length
     if truncate != "head+tail":
         settings["truncation_side"] = "left" if truncate == "tail" else "right"
-    try:
+    advice = "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
+    with tokenizer_errors(f"{folder} holds no tokenizer that can be loaded", advice=advice):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(folder), use_fast=True, local_files_only=True, trust_remote_code=False, **settings
         )
-    except Exception as error:  # transformers raises a dozen types here, ImportError for sentencepiece among them
-        raise TokenizerError(
-            f"{folder} holds no tokenizer that can be loaded: {error} "
-            "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
-        ) from error
     if not tokenizer.is_fast:
         raise TokenizerError(
             f"{folder} has only a slow tokenizer ({type(tokenizer).__name__}); a fast one is needed. "
             "Choose a model whose folder has a tokenizer.json."
         )
     reset_backend(tokenizer.backend_tokenizer)
+    _split_literal_specials(tokenizer)
     _ensure_pad_token(tokenizer, folder)
     return tokenizer
 
 
+@contextlib.contextmanager
+def tokenizer_errors(what: str, *, advice: str = "") -> Iterator[None]:
+    """Turns whatever transformers and tokenizers raise over a bad tokenizer into a TokenizerError.
+
+    They raise a dozen types, ImportError for sentencepiece among them; a panic of the Rust code is no Exception at all.
+    """
+    try:
+        yield
+    except TokenizerError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(f"{what}: {str(error).strip():.300} {advice}".rstrip()) from error
+
+
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """SHA-256 of everything that decides the ids: the tokenizer's whole JSON, and the tokens that fill an empty text."""
+    """SHA-256 of everything that decides the ids: the tokenizer's whole JSON, and what stands for an empty text."""
     reset_backend(tokenizer.backend_tokenizer)
     settings = (tokenizer.backend_tokenizer.to_str(), tokenizer.unk_token_id, tokenizer.pad_token_id)
     return hashlib.sha256(json.dumps(settings).encode("utf-8")).hexdigest()
@@ -80,8 +96,8 @@ def _refuse_code(folder: Path) -> None:
     found = [key for key in CODE_KEYS if isinstance(settings, dict) and settings.get(key)]
     if found:
         raise TokenizerError(
-            f"{path} names Python code to be loaded ({', '.join(found)}); tf_finetune never runs code from a model folder. "
-            "Use a model whose tokenizer is part of transformers."
+            f"{path} names Python code to be loaded ({', '.join(found)}); tf_finetune never runs code from a model "
+            "folder. Use a model whose tokenizer is part of transformers."
         )
 
 
@@ -93,6 +109,27 @@ def reset_backend(backend: Any) -> None:
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True
+
+
+def _split_literal_specials(tokenizer: Any) -> None:
+    """Cuts special tokens that stand in a text in two.
+
+    `encode_special_tokens` keeps them from being looked up beforehand, but the vocabulary of a Unigram model (XLM-R,
+    XLNet) holds them as pieces, of the highest score.
+    """
+    from tokenizers import Regex, pre_tokenizers
+
+    backend = tokenizer.backend_tokenizer
+    found = [
+        token
+        for token, i in zip(tokenizer.all_special_tokens, tokenizer.all_special_ids)
+        if len(token) > 1 and i != tokenizer.unk_token_id and i in backend.encode(token, add_special_tokens=False).ids
+    ]
+    if found:
+        pattern = "|".join(f"{re.escape(token[0])}(?={re.escape(token[1:])})" for token in found)
+        cut = pre_tokenizers.Split(Regex(pattern), "isolated")
+        before = backend.pre_tokenizer
+        backend.pre_tokenizer = cut if before is None else pre_tokenizers.Sequence([before, cut])
 
 
 def _ensure_pad_token(tokenizer: Any, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,23 +23,37 @@ def parse_class_weights(value: str | None, labels: np.ndarray, label_names: Sequ
         Class index to weight, as `fit` takes it. ``balanced`` is scikit-learn's `n / (classes * rows of the class)`.
 
     Raises:
-        ConfigError: The value is malformed, or names a class that is not there.
+        ConfigError: The value is malformed, names a class twice or one that is not there, or leaves no weight.
     """
     if value is None:
         return None
     if value == "balanced":
         counts = np.bincount(labels, minlength=len(label_names))
         return {i: len(labels) / (len(label_names) * int(count)) for i, count in enumerate(counts)}
-    weights = dict.fromkeys(range(len(label_names)), 1.0)
-    for part in value.split(","):
-        name, _, number = part.rpartition("=")
-        if name.strip() not in label_names:
+    given = dict(_entries(value, list(label_names)))
+    if not any(given.get(name, 1.0) for name in label_names):
+        raise ConfigError(f"--class-weights {value!r}: all classes weigh 0, so nothing would be learned.")
+    return {i: given.get(name, 1.0) for i, name in enumerate(label_names)}
+
+
+def _entries(value: str, label_names: list[str]) -> Iterator[tuple[str, float]]:
+    """Class and weight of each ``name=weight``; a name may hold commas and equals signs, as a weight does not."""
+    seen: set[str] = set()
+    rest: str | None = value
+    while rest is not None:
+        rest = rest.strip()
+        name = max((name for name in label_names if rest.startswith(f"{name}=")), key=len, default=None)
+        if name is None:
             raise ConfigError(
-                f"--class-weights {value!r}: there is no class {name.strip()!r}. "
-                f"Expected 'balanced' or 'name=weight,...' with names from {list(label_names)}."
+                f"--class-weights {value!r}: {rest!r} does not begin with a class and '='. "
+                f"Expected 'balanced' or 'name=weight,...' with names from {label_names}."
             )
-        weights[list(label_names).index(name.strip())] = _weight(number, value)
-    return weights
+        if name in seen:
+            raise ConfigError(f"--class-weights {value!r}: the class {name!r} occurs more than once.")
+        seen.add(name)
+        number, comma, after = rest[len(name) + 1 :].partition(",")
+        rest = after if comma else None
+        yield name, _weight(number, value)
 
 
 def _weight(number: str, value: str) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import itertools
 import logging
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,14 @@ from tf_finetune.training.occupy import default_output, occupy, refuse_occupied
 
 if TYPE_CHECKING:
     from tf_finetune.evaluation.metrics import Scores
+    from tf_finetune.training.callbacks import KeepBest
     from tf_finetune.training.prepare import Prepared
 
-__all__ = ["FitResult", "describe_inputs", "fit", "load_inputs"]
+__all__ = ["FitResult", "describe_inputs", "fit", "load_inputs", "output_folder"]
 
 logger = logging.getLogger(__name__)
+
+SHOWN_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -66,29 +71,39 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
         TrainingStopped: Ctrl-C; the weights so far are in the run folder.
     """
     started = time.monotonic()
-    folder = ModelFolder(Path(config.run.output or default_output(config.data.data)))
+    folder = output_folder(config)
     refuse_occupied(folder, overwrite=config.run.overwrite)
     splits, checkpoint = load_inputs(config)
     _say(describe_inputs(splits, checkpoint))
 
+    from tf_finetune.training.callbacks import KeepBest
     from tf_finetune.training.prepare import prepare
 
     prepared = prepare(config, splits, checkpoint)
     _say(prepared.lines(config))
+    keep_best = KeepBest(config.fit.monitor)
     with occupy(folder, overwrite=config.run.overwrite):
         _write_head(folder, config, splits, checkpoint, prepared)
-        best_epoch = _train(folder, config, prepared, progress)
-        scores = _score_and_save(folder, config, splits, prepared)
-        _write_complete(folder, config, splits, best_epoch, seconds=time.monotonic() - started)
+        try:
+            _train(folder, config, prepared, keep_best, progress)
+            scores = _score_and_save(folder, config, splits, prepared)
+            _write_complete(folder, config, splits, keep_best.best_epoch, seconds=time.monotonic() - started)
+        except KeyboardInterrupt:
+            raise _stop(folder, prepared, keep_best) from None
     export = _export(folder) if config.export.export else None
     return FitResult(
         run=folder,
         scores=scores["validation"],
         test_scores=scores.get("test"),
-        best_epoch=best_epoch,
+        best_epoch=keep_best.best_epoch,
         export=export,
         seconds=time.monotonic() - started,
     )
+
+
+def output_folder(config: Config) -> ModelFolder:
+    """The model folder that the configuration names, or the default one."""
+    return ModelFolder(Path(config.run.output or default_output(config.data.data)))
 
 
 def _say(lines: list[str]) -> None:
@@ -106,11 +121,15 @@ def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
 
 def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:
     """What there is to say of the data and the checkpoint before training, a line each."""
+    from tf_finetune.evaluation.table import display_names
+
     lines = [f"model: {checkpoint.name} ({checkpoint.model_type}, {checkpoint.source})", *splits.notes]
     for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
         if part is not None:
-            counts = ", ".join(f"{label} {count}" for label, count in part.label_counts.items())
-            lines.append(f"{name}: {len(part)} rows ({counts})")
+            counts = zip(display_names(part.label_names), part.label_counts.values(), strict=True)
+            shown = [f"{label} {count}" for label, count in itertools.islice(counts, SHOWN_CLASSES)]
+            more = len(part.label_names) - len(shown)
+            lines.append(f"{name}: {len(part)} rows ({', '.join(shown)}{f' and {more} more classes' if more else ''})")
     return lines
 
 
@@ -129,40 +148,45 @@ def _write_head(
     prepared.tokenizer.save_pretrained(str(folder.tokenizer))
 
 
-def _train(folder: ModelFolder, config: Config, prepared: Prepared, progress: TextIO | None) -> int:
-    """Trains, and leaves the model with the weights of the best epoch, which is returned (from 1)."""
+def _train(
+    folder: ModelFolder, config: Config, prepared: Prepared, keep_best: KeepBest, progress: TextIO | None
+) -> None:
+    """Trains, and leaves the model with the weights of the best epoch."""
     from tf_finetune.backend import keras
-    from tf_finetune.training.callbacks import KeepBest, Progress
+    from tf_finetune.training.callbacks import Progress
     from tf_finetune.training.train import train
 
-    keep_best = KeepBest(config.fit.monitor)
     callbacks: list[Any] = [keras.callbacks.CSVLogger(str(folder.history))]
     if config.fit.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder.logs)))
     if progress is not None:
         callbacks.append(Progress(progress))
-    try:
-        train(
-            prepared.model,
-            prepared.training_dataset(config),
-            validation_data=prepared.validation_dataset(config),
-            epochs=config.fit.epochs,
-            steps_per_epoch=prepared.steps_per_epoch,
-            patience=config.fit.patience,
-            class_weight=prepared.class_weight,
-            callbacks=callbacks,
-            keep_best=keep_best,
-        )
-    except KeyboardInterrupt:
-        keep_best.restore()
-        prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
-        kept = f"of epoch {keep_best.best_epoch}" if keep_best.best_epoch else "of an unfinished first epoch"
-        raise TrainingStopped(
-            f"Stopped. The weights {kept} are in {folder.model}; they load with from_pretrained. "
-            f"To train on from them: tf-finetune fit --config {folder.config} --model {folder.path} --output {folder.path}-2. "
-            f"To begin again: tf-finetune fit --config {folder.config} --output {folder.path} --overwrite."
-        ) from None
-    return keep_best.best_epoch
+    train(
+        prepared.model,
+        prepared.training_dataset(config),
+        validation_data=prepared.validation_dataset(config),
+        epochs=config.fit.epochs,
+        steps_per_epoch=prepared.steps_per_epoch,
+        patience=config.fit.patience,
+        class_weight=prepared.class_weight,
+        callbacks=callbacks,
+        keep_best=keep_best,
+    )
+
+
+def _stop(folder: ModelFolder, prepared: Prepared, keep_best: KeepBest) -> TrainingStopped:
+    """Saves the best weights so far, whatever was interrupted, and says how to go on."""
+    keep_best.restore()
+    prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
+    kept = f"of epoch {keep_best.best_epoch}" if keep_best.best_epoch else "of an unfinished first epoch"
+    start = f"tf-finetune fit --config {shlex.quote(str(folder.config))}"
+    path, new = shlex.quote(str(folder.path)), shlex.quote(f"{folder.path}-2")
+    former = f" The former run is in {folder.before}." if folder.before.exists() else ""
+    return TrainingStopped(
+        f"The weights {kept} are in {folder.model}; they load with from_pretrained.{former} "
+        f"To train on from them: {start} --model {path} --output {new}. "
+        f"To begin again: {start} --output {path} --overwrite."
+    )
 
 
 def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
@@ -204,4 +228,10 @@ def _write_complete(folder: ModelFolder, config: Config, splits: Splits, best_ep
 def _export(folder: ModelFolder) -> Path:
     from tf_finetune.serving.export import export
 
-    return export(folder.path)
+    try:
+        return export(folder.path)
+    except KeyboardInterrupt:
+        path = shlex.quote(str(folder.path))
+        raise TrainingStopped(
+            f"The run in {folder.run} is finished, but not exported. To do so: tf-finetune export {path}"
+        ) from None

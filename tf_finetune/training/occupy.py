@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from tf_finetune.errors import RunError, TrainingStopped
 from tf_finetune.run import ModelFolder
 
 __all__ = ["default_output", "occupy", "refuse_occupied"]
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path("saved_models")
 SAMPLE_NAME = "reviews"
@@ -38,20 +43,22 @@ def default_output(data: Sequence[str]) -> Path:
 
 
 def refuse_occupied(folder: ModelFolder, *, overwrite: bool) -> None:
-    """Refuses a folder that holds a run, unless it may be replaced.
+    """Refuses a folder that cannot be written, or that holds a run, unless that one may be replaced.
 
     Raises:
-        RunError: With what the folder holds and what can be done.
+        RunError: With what is in the way and what can be done.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise RunError(f"{folder.path} is a file; --output takes a folder.")
-    if not folder.run.exists() or overwrite:
+    _refuse_unwritable(folder.path)
+    if not folder.run.exists():
         return
-    kind = "a finished run" if folder.is_complete else "an unfinished run (stopped, or still being written)"
-    raise RunError(
-        f"{folder.path} holds {kind}, which is not overwritten. "
-        "Give another --output, or --overwrite to replace it (its exports stay)."
-    )
+    with _locked(folder.run):  # not even --overwrite takes a folder away from a process that is writing it
+        if overwrite:
+            return
+        kind = "a finished run" if folder.is_complete else "an unfinished run"
+        raise RunError(
+            f"{folder.path} holds {kind}, which is not overwritten. "
+            "Give another --output, or --overwrite to replace it (its exports stay)."
+        )
 
 
 @contextlib.contextmanager
@@ -65,25 +72,77 @@ def occupy(folder: ModelFolder, *, overwrite: bool) -> Iterator[None]:
         RunError: The folder is occupied, or another process occupies it at the same moment.
     """
     refuse_occupied(folder, overwrite=overwrite)
-    before = folder.path / "run-before"
-    if folder.is_complete:
-        shutil.rmtree(before, ignore_errors=True)
-        folder.run.rename(before)
-    elif folder.run.exists():
-        shutil.rmtree(folder.run)
+    _clear(folder)
     try:
         folder.run.mkdir(parents=True)
     except FileExistsError as error:
-        raise RunError(f"Another process has begun to write {folder.run}.") from error
-    try:
+        raise _being_written(folder.run) from error
+    except OSError as error:
+        raise RunError(f"Cannot make {folder.run}: {error.strerror or error}. Give another --output.") from error
+    with _locked(folder.run):
+        try:
+            yield
+        except TrainingStopped:
+            raise
+        except BaseException:
+            shutil.rmtree(folder.run, ignore_errors=True)
+            if folder.before.exists():
+                folder.before.rename(folder.run)
+            elif not any(folder.path.iterdir()):
+                folder.path.rmdir()
+            raise
+    shutil.rmtree(folder.before, ignore_errors=True)
+
+
+def _clear(folder: ModelFolder) -> None:
+    """Puts a finished run aside, and removes an unfinished one."""
+    if not folder.run.exists():
+        return
+    with _locked(folder.run):
+        if folder.is_complete:
+            shutil.rmtree(folder.before, ignore_errors=True)
+            folder.run.rename(folder.before)
+        else:
+            shutil.rmtree(folder.run)
+
+
+@contextlib.contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Holds the lock of a run folder, which the system takes back however its process ends.
+
+    The lock is on the folder itself and leaves no file. Windows, and file systems without locks, do without.
+
+    Raises:
+        RunError: Another process holds it: it is writing the run.
+    """
+    if sys.platform == "win32":
         yield
-    except TrainingStopped:
-        raise
-    except BaseException:
-        shutil.rmtree(folder.run, ignore_errors=True)
-        if before.exists():
-            before.rename(folder.run)
-        elif not any(folder.path.iterdir()):
-            folder.path.rmdir()
-        raise
-    shutil.rmtree(before, ignore_errors=True)
+        return
+    import fcntl
+
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _being_written(run) from error
+        except OSError:
+            logger.debug("no locks on %s", run)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _being_written(run: Path) -> RunError:
+    return RunError(f"Another process is writing {run}. Wait until it has ended, or give another --output.")
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Refuses a path where no folder can be made, before any work is done."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; --output takes a folder.")
+    there = next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
+    if not there.is_dir():
+        raise RunError(f"Cannot make {path}: {there} is a file. Give another --output.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(f"Cannot write {path}: the folder {there} is not writable. Give another --output.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import sys
 import tempfile
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.config import Config
-from tf_finetune.training.fit import describe_inputs, load_inputs
+from tf_finetune.training.fit import describe_inputs, load_inputs, output_folder
+from tf_finetune.training.occupy import refuse_occupied
 
 __all__ = ["Plan", "plan"]
 
@@ -60,13 +62,16 @@ def plan(config: Config) -> Plan:
     Raises:
         FinetuneError: Whatever `fit` would raise before training.
     """
-    splits, checkpoint = load_inputs(config)
-
-    from tf_finetune.model.pretrained import count_parameters
-    from tf_finetune.training.prepare import prepare
-
+    refuse_occupied(output_folder(config), overwrite=config.run.overwrite)
     with tempfile.TemporaryDirectory() as cache:
-        prepared = prepare(config, splits, checkpoint, cache_dir=cache)
+        # the user's cache folder may not be there yet, and must not come to be
+        config = dataclasses.replace(config, tokens=dataclasses.replace(config.tokens, cache_dir=cache))
+        splits, checkpoint = load_inputs(config)
+
+        from tf_finetune.model.pretrained import count_parameters
+        from tf_finetune.training.prepare import prepare
+
+        prepared = prepare(config, splits, checkpoint)
         seconds_per_position = _time_steps(prepared, config)
     parameters = count_parameters(prepared.model)
     seconds = seconds_per_position * prepared.lengths.padded * config.fit.epochs
@@ -82,16 +87,22 @@ def plan(config: Config) -> Plan:
 
 
 def _time_steps(prepared: Any, config: Config) -> float:
-    """Wall seconds a computed position, over a few batches of the first epoch; the first, which traces, left out."""
+    """Wall seconds a computed position, over a few batches of the first epoch.
+
+    The first batch is left out, since the graph is traced for it. `fit` traces one graph for all shapes of a dataset,
+    `train_on_batch` one for each.
+    """
+    from tf_finetune.backend import keras
+
     dataset = prepared.training_dataset(config).take(1 + TIMED_STEPS)
-    positions, seconds = 0, 0.0
-    for number, (inputs, labels) in enumerate(dataset):
-        started = time.monotonic()
-        prepared.model.train_on_batch(inputs, labels, class_weight=prepared.class_weight)
-        if number > 0 or prepared.steps_per_epoch == 1:
-            seconds += time.monotonic() - started
-            positions += int(inputs["input_ids"].shape[0] * inputs["input_ids"].shape[1])
-    return seconds / max(positions, 1)
+    positions = [int(inputs["input_ids"].shape[0] * inputs["input_ids"].shape[1]) for inputs, _ in dataset]
+    ends: list[float] = []
+    tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.monotonic()))
+    started = time.monotonic()
+    prepared.model.fit(dataset, class_weight=prepared.class_weight, callbacks=[tick], verbose=0)
+    if len(positions) == 1:
+        return (ends[0] - started) / positions[0]
+    return (ends[-1] - ends[0]) / sum(positions[1:])
 
 
 def _peak_bytes() -> int:

@@ -82,14 +82,13 @@ class Prepared:
         return make_dataset(self.validation, self.spec, batch_size=config.fit.batch_size, order="length")
 
 
-def prepare(config: Config, splits: Splits, checkpoint: Checkpoint, *, cache_dir: str | None = None) -> Prepared:
+def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
     """Tokenizes the data, and loads and compiles the model.
 
     Args:
         config: The whole configuration.
         splits: The data.
         checkpoint: The pretrained model.
-        cache_dir: Cache folder instead of the configuration's.
 
     Raises:
         ConfigError: Class weights, frozen parts or devices do not fit.
@@ -103,7 +102,7 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint, *, cache_dir
     tokens = config.tokens
     tokenizer = load_tokenizer(checkpoint.tokenizer_folder, max_length=tokens.max_length, truncate=tokens.truncate)
     model = _load(config, splits, checkpoint, tokenizer, strategy)
-    train, validation, test = _encode(config, splits, tokenizer, cache_dir or tokens.cache_dir)
+    train, validation, test = _encode(config, splits, tokenizer)
     rows = config.fit.batch_size * config.fit.gradient_accumulation
     steps = steps_per_epoch(train, batch_size=rows)
     with strategy.scope():
@@ -125,12 +124,12 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint, *, cache_dir
     )
 
 
-def _encode(
-    config: Config, splits: Splits, tokenizer: Any, cache_dir: str | None
-) -> tuple[TokenTable, TokenTable, TokenTable | None]:
+def _encode(config: Config, splits: Splits, tokenizer: Any) -> tuple[TokenTable, TokenTable, TokenTable | None]:
     def table(part: Examples) -> TokenTable:
         tokens = config.tokens
-        return encode(part, tokenizer, max_length=tokens.max_length, truncate=tokens.truncate, cache_dir=cache_dir)
+        return encode(
+            part, tokenizer, max_length=tokens.max_length, truncate=tokens.truncate, cache_dir=tokens.cache_dir
+        )
 
     return table(splits.train), table(splits.validation), None if splits.test is None else table(splits.test)
 
