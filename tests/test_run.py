@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,19 @@ def test_the_cache_folder_follows_the_option_then_the_environment(tmp_path, monk
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="--cache-dir"):
         cache_folder(str(tmp_path / "file" / "below"))
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert ModelFolder(Path("~/models/x")).run == tmp_path / "models" / "x" / "run"
+    assert cache_folder("~/cache") == tmp_path / "cache"
+
+
+def test_commands_in_messages_can_be_pasted_into_a_shell(tmp_path):
+    folder = ModelFolder(tmp_path / "my model")
+    with pytest.raises(RunError, match=r"tf-finetune fit --output '.*/my model'$"):
+        folder.require_complete()
+    folder.run.mkdir(parents=True)
+    with pytest.raises(RunError, match=r"fit --config '.*config\.yaml' --output '.*/my model' --overwrite$"):
+        folder.require_complete()

@@ -263,3 +263,42 @@ def test_what_the_user_got_wrong_is_said_before_tensorflow_is_imported(tiny_chec
     words = [sys.executable, "-c", code, str(tiny_checkpoint)]
     result = subprocess.run(words, capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["DataError", "False"]
+
+
+def test_an_interrupt_after_the_last_epoch_loses_no_training(config, monkeypatch):
+    import tf_finetune.evaluation.predictor as module
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    first = fit(config)
+    monkeypatch.setattr(module, "table_logits", interrupt)
+    with pytest.raises(TrainingStopped, match=r"weights of epoch 1 .*The former run is in .*run-before"):
+        fit(change(config, run={"overwrite": True}))
+    folder = ModelFolder(Path(config.run.output))
+    assert (folder.model / "model.safetensors").is_file() and not folder.is_complete
+    assert (folder.before / "complete.json").is_file()
+    assert first.run.path == folder.path
+
+
+def test_an_interrupted_export_leaves_a_finished_run_and_says_how_to_export(config, monkeypatch):
+    import tf_finetune.serving.export as module
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "export", interrupt)
+    output = f"{config.run.output} two"
+    with pytest.raises(TrainingStopped, match=r"finished, but not exported.*tf-finetune export '.*short two'"):
+        fit(change(config, export={"export": True}, run={"output": output}))
+    assert ModelFolder(Path(output)).is_complete
+
+
+def test_class_names_cannot_write_to_the_terminal(config, tmp_path, caplog):
+    names = {"negative": "\x1b[2Jred\nline", "positive": "p" * 300}
+    data = write_csv(tmp_path / "names.csv", [(text, names[label]) for text, label in tiny_rows()])
+    caplog.set_level("INFO", logger="tf_finetune")
+    result = fit(change(config, data={"data": (str(data),)}))
+    train = next(record.getMessage() for record in caplog.records if record.getMessage().startswith("train:"))
+    assert "\\x1b[2Jred\\nline 36" in train and "\x1b" not in train and len(train) < 120
+    assert result.scores.label_names == tuple(names.values())

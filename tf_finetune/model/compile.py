@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_finetune.backend import keras, tf
+from tf_finetune.config import FitConfig
 from tf_finetune.model.loss import check_loss, make_loss, refuse_keras3
 from tf_finetune.model.micro_batches import accumulate_gradients
 from tf_finetune.model.optimizer import make_optimizer
@@ -17,14 +18,14 @@ def compile_model(
     model: Any,
     *,
     updates: int,
-    learning_rate: float = 5e-5,
-    end_learning_rate: float = 0.0,
-    power: float = 1.0,
-    warmup_ratio: float = 0.1,
-    weight_decay: float = 0.0,
-    clip_norm: float = 1.0,
-    label_smoothing: float = 0.0,
-    gradient_accumulation: int = 1,
+    learning_rate: float = FitConfig.learning_rate,
+    end_learning_rate: float = FitConfig.end_learning_rate,
+    power: float = FitConfig.power,
+    warmup_ratio: float = FitConfig.warmup_ratio,
+    weight_decay: float = FitConfig.weight_decay,
+    clip_norm: float = FitConfig.clip_norm,
+    label_smoothing: float = FitConfig.label_smoothing,
+    gradient_accumulation: int = FitConfig.gradient_accumulation,
     jit_compile: bool = False,
     loss: Any = None,
     optimizer: Any = None,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf_finetune.backend import keras, tf
+from tf_finetune.config import FitConfig
 from tf_finetune.errors import LossError
 
 __all__ = ["SmoothedSparseCategoricalCrossentropy", "check_loss", "make_loss", "refuse_keras3"]
@@ -49,7 +50,7 @@ class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):  # type: ignore[
         return {**super().get_config(), "label_smoothing": self.label_smoothing, "from_logits": self.from_logits}
 
 
-def make_loss(*, label_smoothing: float = 0.0) -> Any:
+def make_loss(*, label_smoothing: float = FitConfig.label_smoothing) -> Any:
     """`SparseCategoricalCrossentropy(from_logits=True)`, or its smoothed form."""
     if label_smoothing:
         return SmoothedSparseCategoricalCrossentropy(label_smoothing)

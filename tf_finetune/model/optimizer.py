@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_finetune.backend import keras
+from tf_finetune.config import FitConfig
 
 __all__ = ["NO_DECAY", "make_optimizer"]
 
@@ -13,7 +14,9 @@ NO_DECAY = ["bias", r"/(gamma|beta)[^/]*$", r"(?i)(norm|\bln_)[^/]*/[^/]*$"]
 looked for in the layer's own name only: all of RoBERTa-PreLayerNorm lies under one."""
 
 
-def make_optimizer(schedule: Any, *, weight_decay: float = 0.0, clip_norm: float = 1.0) -> Any:
+def make_optimizer(
+    schedule: Any, *, weight_decay: float = FitConfig.weight_decay, clip_norm: float = FitConfig.clip_norm
+) -> Any:
     """Makes the optimizer.
 
     Args:

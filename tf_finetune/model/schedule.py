@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_finetune.backend import keras, tf
+from tf_finetune.config import FitConfig
 
 __all__ = ["WarmUp", "make_schedule"]
 
@@ -47,10 +48,10 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
 def make_schedule(
     *,
     updates: int,
-    learning_rate: float = 5e-5,
-    end_learning_rate: float = 0.0,
-    power: float = 1.0,
-    warmup_ratio: float = 0.1,
+    learning_rate: float = FitConfig.learning_rate,
+    end_learning_rate: float = FitConfig.end_learning_rate,
+    power: float = FitConfig.power,
+    warmup_ratio: float = FitConfig.warmup_ratio,
 ) -> Any:
     """The learning rate of each update.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_finetune.config import TokensConfig
 from tf_finetune.errors import TokenizerError
 from tf_finetune.tokens.template import read_template
 from tf_finetune.tokens.tokenizer import reset_backend, tokenizer_errors
@@ -48,7 +49,9 @@ class TextEncoder:
         TokenizerError: `max_length` leaves no room for text, or the rows would differ from the tokenizer's own.
     """
 
-    def __init__(self, tokenizer: Any, *, max_length: int, truncate: str = "head", pairs: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Any, *, max_length: int, truncate: str = TokensConfig.truncate, pairs: bool = False
+    ) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.truncate = truncate
@@ -82,7 +85,7 @@ class TextEncoder:
                 f"This encoder takes {wanted}. Received: {'pairs' if pairs is not None else 'single texts'}."
             )
         columns = [self._segment_ids(texts)] + ([] if pairs is None else [self._segment_ids(pairs)])
-        rows = [self._assemble(segments) for segments in zip(*columns)]
+        rows = [self._assemble(segments, self.truncate) for segments in zip(*columns)]
         lengths = np.array([len(ids) for ids, _ in rows], dtype=np.int32)
         full = np.array([sum(map(len, segments)) for segments in zip(*columns)], dtype=np.int32)
         return EncodedTexts(
@@ -98,13 +101,13 @@ class TextEncoder:
         encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
-    def _assemble(self, segments: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def _assemble(self, segments: tuple[np.ndarray, ...], truncate: str) -> tuple[np.ndarray, np.ndarray]:
         """Cuts the segments to the budget and frames them with special tokens: ids and types `[length]`."""
         template = self.template
         budgets = budget_pair(len(segments[0]), len(segments[1]), self._budget) if self.pairs else (self._budget,)
         ids, types = [np.array(template.specials[0], np.int32)], [np.array(template.special_types[0], np.int8)]
         for i, (segment, budget) in enumerate(zip(segments, budgets)):
-            kept = keep(segment, budget, self.truncate)
+            kept = keep(segment, budget, truncate)
             ids += [kept, np.array(template.specials[i + 1], np.int32)]
             types += [
                 np.full(len(kept), template.segment_types[i], np.int8),
@@ -120,26 +123,29 @@ class TextEncoder:
         return int(self.tokenizer.pad_token_id if unknown is None else unknown)
 
     def _check_against_tokenizer(self) -> None:
-        """Compares a short and a long probe with the tokenizer's own call, where it has the same truncation."""
+        """Compares a short and a long probe with the tokenizer's own call.
+
+        The tokenizer knows no head+tail: the head stands in for it, since the special tokens are put in the same way.
+        """
+        truncate = "tail" if self.truncate == "tail" else "head"
         for text in (PROBE, PROBE * (self.max_length // 4 + 1)):
-            own = self.encode([text], [text[::-1]] if self.pairs else None)
-            if self.truncate == "head+tail" and own.full_lengths[0] > self.max_length:
-                continue
-            theirs = self._own_call(text, text[::-1] if self.pairs else None)
-            if own.ids.tolist() != theirs:
+            texts = [text, text[::-1]] if self.pairs else [text]
+            own = self._assemble(tuple(self._segment_ids(texts)), truncate)[0].tolist()
+            theirs = self._own_call(texts, "left" if truncate == "tail" else "right")
+            if own != theirs:
                 raise TokenizerError(
                     f"{type(self.tokenizer).__name__} assembles its rows in a way that is not supported: "
-                    f"it gives {theirs[:8]}..., the encoder {own.ids[:8].tolist()}... for {text[:20]!r}."
+                    f"it gives {theirs[:8]}..., the encoder {own[:8]}... for {text[:20]!r}."
                 )
 
-    def _own_call(self, text: str, pair: str | None) -> list[int]:
-        """The ids that the tokenizer itself gives, cut on our side of the text whatever its own setting."""
+    def _own_call(self, texts: Sequence[str], side: str) -> list[int]:
+        """The ids that the tokenizer itself gives, cut on a side of the text whatever its own setting."""
         tokenizer = self.tokenizer
         before = tokenizer.truncation_side
-        tokenizer.truncation_side = "left" if self.truncate == "tail" else "right"
+        tokenizer.truncation_side = side
         try:
             ids: list[int] = tokenizer(
-                text, pair, truncation=True, max_length=self.max_length, padding=False, split_special_tokens=True
+                *texts, truncation=True, max_length=self.max_length, padding=False, split_special_tokens=True
             )["input_ids"]
         finally:
             tokenizer.truncation_side = before

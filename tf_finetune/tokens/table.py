@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tf_finetune.config import TokensConfig
 from tf_finetune.data.examples import Examples
 from tf_finetune.errors import DataError, RunError
 from tf_finetune.run import cache_folder, new_folder, read_json, write_json
@@ -102,7 +103,12 @@ class TokenTable:
 
 
 def encode(
-    examples: Examples, tokenizer: Any, *, max_length: int, truncate: str = "head", cache_dir: str | None = None
+    examples: Examples,
+    tokenizer: Any,
+    *,
+    max_length: int,
+    truncate: str = TokensConfig.truncate,
+    cache_dir: str | None = None,
 ) -> TokenTable:
     """Tokenizes examples into a table on disk, or opens the table that an earlier call has left there.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tf_finetune.config import TokensConfig
 from tf_finetune.errors import TokenizerError
 
 __all__ = ["load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fingerprint"]
@@ -17,7 +18,7 @@ __all__ = ["load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fin
 CODE_KEYS = ("auto_map", "custom_pipelines")
 
 
-def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncate: str = "head") -> Any:
+def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncate: str = TokensConfig.truncate) -> Any:
     """Loads a fast tokenizer from a local folder.
 
     Literal special tokens in a text are text (`split_special_tokens`): a review that contains "[SEP]" does not end the

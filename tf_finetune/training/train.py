@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import keras
+from tf_finetune.config import FitConfig
 from tf_finetune.errors import LossError
 from tf_finetune.model.compile import check_compiled
 from tf_finetune.model.loss import refuse_keras3
@@ -21,7 +22,7 @@ def train(
     validation_data: Any,
     epochs: int,
     steps_per_epoch: int,
-    monitor: str = "val_accuracy",
+    monitor: str = FitConfig.monitor,
     patience: int | None = None,
     class_weight: dict[int, float] | None = None,
     callbacks: Sequence[Any] = (),
