@@ -40,7 +40,10 @@ VERBOSE = os.environ.get("TF_FINETUNE_VERBOSE", "0") not in ("", "0")
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps what native code writes to file descriptor 2 off the terminal; shows it after all if the body fails."""
+    """Keeps what native code writes to file descriptor 2 off the terminal; shows it after all if the body fails.
+
+    An interruption is no failure.
+    """
     try:
         descriptor = sys.__stderr__.fileno() if sys.__stderr__ else None
     except (OSError, ValueError):
@@ -54,7 +57,7 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), descriptor)
         try:
             yield
-        except BaseException:
+        except Exception:
             _flush_stderr()
             captured.seek(0)
             with os.fdopen(os.dup(saved), "wb") as terminal:

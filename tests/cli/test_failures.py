@@ -200,3 +200,9 @@ def test_exit_asked_for_by_the_work_passes_through(verb) -> None:
     verb("serving.export.export").answer = SystemExit(7)
     with pytest.raises(SystemExit, match="7"):
         main(["export", "x"])
+
+
+def test_a_closed_standard_output_does_not_fail_the_call(run, verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    verb("serving.export.export").answer = "m/1"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["export", "x"]) == 0

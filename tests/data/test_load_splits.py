@@ -113,7 +113,7 @@ def test_options_count_for_all_sources_together(write: Write, train: str) -> Non
     validation = write("val.tsv", 'text\tlabel\n"a"\tx\n')
     splits = load_splits(DataConfig(data=(train,), validation=(validation,), tsv_quoting="csv"), seed=0)
     assert splits.validation.texts() == ["a"]
-    with pytest.raises(DataError, match="--data-dir is for tfds, but the data is csv, tsv"):
+    with pytest.raises(ConfigError, match="--data-dir is for tfds, but the data is csv, tsv"):
         load_splits(DataConfig(data=(train,), validation=(validation,), data_dir="d"), seed=0)
 
 

@@ -53,7 +53,7 @@ def test_a_label_column_with_a_usual_text_name_is_no_text(write: Write, rows_of:
 
 def test_one_class_is_refused(write: Write, refusal: Callable[..., str]) -> None:
     path = write("a.csv", "text,label\na,x\nb,x\n")
-    assert refusal(path).startswith("A classifier needs two or more classes. Found only 'x' in 2 rows.")
+    assert refusal(path).startswith(f"{path}: A classifier needs two or more classes. Found only 'x' in 2 rows.")
     assert "once --label-map had been applied to 'x' (2 rows)" in refusal(path, label_map="x=z")
     assert read_examples([path], label_names=("w", "x")).labels.tolist() == [1, 1]
 

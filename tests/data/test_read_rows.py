@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tf_finetune.data import read_rows
-from tf_finetune.errors import DataError
+from tf_finetune.errors import ConfigError, DataError
 
 Write = Callable[..., str]
 
@@ -44,7 +44,7 @@ def test_empty_texts_are_rows(write: Write) -> None:
 
 def test_options_without_effect_are_refused(write: Write) -> None:
     path = write("a.csv", "text\na\n")
-    with pytest.raises(DataError, match="--tsv-quoting is for tsv, but the data is csv"):
+    with pytest.raises(ConfigError, match="--tsv-quoting is for tsv, but the data is csv"):
         read_rows([path], tsv_quoting="csv")
 
 

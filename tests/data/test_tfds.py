@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def test_splits_are_found_and_the_unlabelled_one_is_ignored(data_dir: str) -> No
     assert splits.validation.label_names == splits.train.label_names
     assert splits.notes == (
         f"{NAME}: ignored the splits unsupervised.",
-        "Ignored the test split: tiny_film_reviews: none of the 3 rows has a label.",
+        "Ignored the test split: tfds:tiny_film_reviews[test]: none of the 3 rows has a label.",
     )
 
 
@@ -142,3 +143,14 @@ def test_a_damaged_copy_is_refused(data_dir: str, tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(DataError, match="tensorflow-datasets cannot read it"):
         read_examples([NAME], data_dir=str(copy))
+
+
+def test_tfds_does_not_chatter(data_dir: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, logger="absl")
+    read_examples([NAME], data_dir=data_dir)
+    assert not [record for record in caplog.records if record.name == "absl"]
+
+
+def test_data_without_labels_is_named_with_its_split(data_dir: str) -> None:
+    with pytest.raises(DataError, match=r"^tfds:tiny_film_reviews\[test\]: none of the 3 rows has a label"):
+        read_examples([NAME], split="test", data_dir=data_dir)

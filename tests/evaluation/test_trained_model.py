@@ -1,6 +1,7 @@
 """`evaluate`, `predict` and the predictor over a real finished run."""
 
 import csv
+import itertools
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import tiny_rows, write_csv
-from tf_finetune.errors import DataError, ModelError, RunError
+from tf_finetune.errors import ConfigError, DataError, ModelError, RunError
 from tf_finetune.evaluation.evaluate import evaluate
 from tf_finetune.evaluation.predict import predict
 
@@ -90,3 +91,37 @@ def test_a_damaged_run_is_refused(tiny_run, tmp_path, reviews_csv, damage, error
 
 def edit(path, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_split_of_data_without_splits_is_refused(tiny_run, reviews_csv):
+    with pytest.raises(ConfigError, match=r"--split train: no effect, since the data has no splits"):
+        evaluate(tiny_run.run.path, [str(reviews_csv)], split="train")
+
+
+def test_the_test_split_is_scored_unless_another_is_named(tiny_run, tmp_path):
+    for split, label, texts in itertools.product(("train", "test"), ("negative", "positive"), (1, 2, 3)):
+        if split == "test" or texts == 1:
+            path = tmp_path / "films" / split / label / f"{texts}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"film {texts}")
+    data = [str(tmp_path / "films")]
+    assert evaluate(tiny_run.run.path, data).rows == 6
+    assert evaluate(tiny_run.run.path, data, split="train").rows == 2
+
+
+def test_the_label_map_of_the_training_is_applied_and_told(tiny_run, tmp_path, caplog):
+    folder = copy_run(tiny_run, tmp_path)
+    config = (folder / "run" / "config.yaml").read_text()
+    (folder / "run" / "config.yaml").write_text(config.replace("label_map: null", "label_map: '1=negative;5=positive'"))
+    stars = [(text, {"negative": 1, "positive": 5}[label]) for text, label in tiny_rows()]
+    data = write_csv(tmp_path / "stars.csv", stars)
+    caplog.set_level("INFO", logger="tf_finetune")
+    assert evaluate(folder, [str(data)]).accuracy > 0.9
+    assert "labels are mapped as in training: --label-map '1=negative;5=positive'" in caplog.text
+
+
+def test_a_tilde_in_the_output_is_the_home_folder(tiny_run, reviews_csv, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert predict(tiny_run.run.path, [str(reviews_csv)], "~/out.csv").output == str(tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").is_file()

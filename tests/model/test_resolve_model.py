@@ -200,3 +200,14 @@ def test_a_model_folder_of_ours_gives_its_run(hub, tmp_path):
     assert checkpoint.folder == tmp_path / "mine" / "run" / "model"
     assert checkpoint.tokenizer_folder == tmp_path / "mine" / "run" / "tokenizer"
     assert checkpoint.source == "model folder"
+
+
+def test_a_file_is_no_model(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="is a file; --model takes the folder"):
+        resolve_model(str(tmp_path / "model.safetensors"))
+
+
+def test_the_home_folder_is_expanded(tiny_checkpoint, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_checkpoint.parent))
+    assert resolve_model(f"~/{tiny_checkpoint.name}").folder == tiny_checkpoint

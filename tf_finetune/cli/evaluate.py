@@ -28,7 +28,7 @@ DATA_HELP = "Labelled texts, in any form that `fit` takes; may be repeated.  [re
 
 @click.command("evaluate", cls=Command, params=field_params("data", *FIELDS, data=DATA_HELP))
 @click.argument("model_folder")
-@click.option("--split", metavar="NAME", help="Which split of a folder or of tfds data.")
+@click.option("--split", metavar="NAME", help="Which split of a folder or of tfds data.  [default: test]")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Texts a batch; changes only the speed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 @click.pass_context

@@ -75,7 +75,8 @@ def main(args: Sequence[str] | None = None) -> int:
             words = list(sys.argv[1:] if args is None else args)
             with cli.make_context(PROGRAM, words, obj=session) as ctx:
                 cli.invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # a shell may close it: >&-
+                sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
             return report(error, session)
     return 0

@@ -21,7 +21,7 @@ __all__ = ["predict"]
 STDIN = "-"
 FIELDS = ("text_column", "pair_column", "encoding", "tsv_quoting")
 DATA_HELP = (
-    "Texts: CSV, TSV, JSONL or Parquet files (also .gz) or globs; may be repeated. "
+    "Texts: CSV, TSV, JSONL or Parquet files (also .gz), globs, or folders of .txt files; may be repeated. "
     "- reads one text a line from standard input, and writes JSON lines as they come.  [required]"
 )
 

@@ -109,9 +109,11 @@ def read_sources(
     labels = LabelCollector(label_map=label_map, known=label_names)
     bad = BadRows()
     notes: list[str] = []
+    origins: list[str] = []
     with Spool(pairs=config.pair_column is not None, spool_dir=spool_dir) as spool:
         for source in sources:
             table = open_table(source, config, split=split, spool_dir=spool_dir)
+            origins.append(table.origin)
             columns = find_columns(table, config, labelled=labelled)
             labels.add_order(table.class_names)
             notes += table.notes
@@ -120,12 +122,12 @@ def read_sources(
                     spool.append(row.text, row.pair, row.origin, row.number)
         rows = spool.rows + labels.left_out + bad.total
         if rows and bad.count(NO_LABEL) == rows:
-            raise UnlabelledError(f"{sources[0].name}: none of the {rows} rows has a label.")
+            raise UnlabelledError(f"{origins[0]}: none of the {rows} rows has a label.")
         notes += filter(None, [bad.settle(config.on_bad_row, rows=rows)])
-        names = labels.class_names(sources[0].name) if labelled else tuple(label_names or ())
+        names = labels.class_names(origins[0]) if labelled else tuple(label_names or ())
         notes += filter(None, [labels.note()])
         if not spool.rows:
-            raise DataError(f"{sources[0].name}: no row is left. {' '.join(notes)}")
+            raise DataError(f"{origins[0]}: no row is left. {' '.join(notes)}")
         return _examples(spool, labels, names, labelled=labelled), tuple(notes)
 
 

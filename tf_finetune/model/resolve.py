@@ -47,8 +47,11 @@ def resolve_model(name: str) -> Checkpoint:
     Raises:
         ModelError: Nothing was found, or what was found is unsafe or incomplete.
     """
-    if name and Path(name).is_dir():
-        return _open_local(name)
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return _open_local(path)
+    if path.is_file():
+        raise ModelError(f"{name!r} is a file; --model takes the folder that holds config.json, weights and tokenizer.")
     if not _is_hub_name(name):
         raise ModelError(f"{name!r} is neither a folder nor a hub name such as 'distilbert-base-uncased'.")
     cached = _cached_folder(name)
@@ -71,11 +74,11 @@ def _is_hub_name(name: str) -> bool:
     return bool(HUB_NAME.fullmatch(name))
 
 
-def _open_local(name: str) -> Checkpoint:
-    run = ModelFolder(Path(name))
+def _open_local(path: Path) -> Checkpoint:
+    run = ModelFolder(path)
     if run.model.is_dir():
-        return open_checkpoint(run.model, name=name, tokenizer_folder=run.tokenizer, source="model folder")
-    return open_checkpoint(Path(name), name=name)
+        return open_checkpoint(run.model, name=str(path), tokenizer_folder=run.tokenizer, source="model folder")
+    return open_checkpoint(path)
 
 
 def _cached_folder(name: str) -> Path | None:

@@ -49,7 +49,7 @@ class Plan:
             f"parameters: {self.parameters[0]:,}, of which {self.parameters[1]:,} are trained",
             f"memory: {self.state_bytes / 1e6:,.0f} MB of weights, gradients and Adam moments; "
             f"{self.peak_bytes / 1e6:,.0f} MB at the peak of the steps taken",
-            f"time: {self.seconds_per_update:.2f} s an update, about {self.seconds / 60:.1f} min of training in all",
+            f"time: {self.seconds_per_update:.3g} s an update, about {_duration(self.seconds)} of training in all",
         ]
 
 
@@ -103,6 +103,10 @@ def _time_steps(prepared: Any, config: Config) -> float:
     if len(positions) == 1:
         return (ends[0] - started) / positions[0]
     return (ends[-1] - ends[0]) / sum(positions[1:])
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 600 else f"{seconds:.0f} s"
 
 
 def _peak_bytes() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,10 +92,12 @@ def tfds_splits(name: str, data_dir: str | None) -> frozenset[str]:
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
-    from tf_finetune.backend import load_tfds
+    from tf_finetune.backend import VERBOSE, load_tfds
 
     check_tfds_name(name)
     tfds = load_tfds()
+    if not VERBOSE:
+        logging.getLogger("absl").setLevel(logging.ERROR)  # tfds warns of its own use of what it has deprecated
     with _explained(PREFIX + name):
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.is_prepared():
