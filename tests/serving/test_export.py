@@ -11,12 +11,30 @@ from tf_finetune.errors import ExportError, RunError
 from tf_finetune.run import ModelFolder
 from tf_finetune.serving.export import export
 
+ANSWER = {
+    "logits": ("float32", [None, 2]),
+    "probabilities": ("float32", [None, 2]),
+    "confidence": ("float32", [None]),
+    "label_id": ("int32", [None]),
+    "label": ("string", [None]),
+}
+IDS = {"input_ids": ("int32", [None, None]), "attention_mask": ("int32", [None, None])}
+
 
 @pytest.fixture(scope="module")
-def served(tiny_run):
+def signatures(tiny_run):
     from tf_finetune.backend import tf
 
-    return tf.saved_model.load(str(tiny_run.export)).signatures["serving_default"]
+    return tf.saved_model.load(str(tiny_run.export)).signatures
+
+
+@pytest.fixture(scope="module")
+def served(signatures):
+    return signatures["token_ids"]
+
+
+def shapes(specs):
+    return {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in specs.items()}
 
 
 def ids(loaded, texts):
@@ -35,20 +53,87 @@ def loaded(tiny_run):
     return load_run(tiny_run.run)
 
 
-def test_the_signature_takes_ids_and_mask_of_any_shape(served):
-    inputs = served.structured_input_signature[1]
-    assert {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in inputs.items()} == {
-        "input_ids": ("int32", [None, None]),
-        "attention_mask": ("int32", [None, None]),
+def test_the_signatures_are_the_documented_ones(signatures):
+    inputs = {name: shapes(signatures[name].structured_input_signature[1]) for name in signatures}
+    outputs = {name: shapes(signatures[name].structured_outputs) for name in signatures}
+    assert inputs == {
+        "serving_default": IDS,
+        "token_ids": IDS,
+        "text": {"text": ("string", [None])},
+        "tokenize": {"text": ("string", [None])},
+        "classify": {"inputs": ("string", [None])},
     }
-    outputs = {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in served.structured_outputs.items()}
     assert outputs == {
-        "logits": ("float32", [None, 2]),
-        "probabilities": ("float32", [None, 2]),
-        "confidence": ("float32", [None]),
-        "label_id": ("int32", [None]),
-        "label": ("string", [None]),
+        "serving_default": ANSWER,
+        "token_ids": ANSWER,
+        "text": ANSWER,
+        "tokenize": IDS,
+        "classify": {"classes": ("string", [None, 2]), "scores": ("float32", [None, 2])},
     }
+    assert not [name for output in outputs.values() for name in output if name.endswith("_bytes")]
+
+
+@pytest.mark.parametrize("batch", [0, 1, 33])
+def test_texts_are_answered_as_the_run_does(signatures, tiny_run, batch):
+    from tf_finetune.backend import tf
+    from tf_finetune.evaluation.predictor import load_predictor
+
+    texts = [tiny_rows()[i % 96][0] for i in range(batch)]
+    answer = signatures["text"](text=tf.constant(texts, tf.string))
+    expected = load_predictor(tiny_run.run.path).probabilities(texts)
+    assert answer["probabilities"].shape == expected.shape
+    assert np.allclose(answer["probabilities"].numpy(), expected, atol=1e-5)
+    names = ["negative", "positive"]
+    assert [label.decode() for label in answer["label"].numpy()] == [names[i] for i in expected.argmax(-1)]
+
+
+def test_classify_takes_serialized_examples(signatures):
+    from tf_finetune.backend import tf
+
+    texts = ["the film was great .", "the film was awful ."]
+    features = [{"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))} for text in texts]
+    rows = [tf.train.Example(features=tf.train.Features(feature=row)).SerializeToString() for row in features]
+    answer = signatures["classify"](inputs=tf.constant(rows))
+    assert answer["classes"].numpy().tolist() == [[b"negative", b"positive"]] * 2
+    same = signatures["text"](text=tf.constant(texts))["probabilities"].numpy()
+    assert np.allclose(answer["scores"].numpy(), same, atol=1e-6)
+
+
+def test_rows_longer_than_the_model_takes_are_refused(signatures):
+    from tf_finetune.backend import tf
+
+    ids = tf.ones([1, 65], tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="longer than the 64 tokens"):
+        signatures["token_ids"](input_ids=ids, attention_mask=ids)
+
+
+@pytest.mark.parametrize("chosen", [("token_ids",), ("text",), ("classify", "token_ids")])
+def test_signatures_can_be_chosen(tiny_run, tmp_path, chosen):
+    from tf_finetune.backend import tf
+
+    shutil.copytree(tiny_run.run.run, tmp_path / "m" / "run")
+    found = set(tf.saved_model.load(str(export(tmp_path / "m", signatures=chosen))).signatures)
+    extra = {"text": {"text", "tokenize"}, "token_ids": {"token_ids"}, "classify": {"classify"}}
+    assert found == {"serving_default"}.union(*(extra[name] for name in chosen))
+
+
+def test_unknown_signatures_are_refused(tiny_run):
+    with pytest.raises(ExportError, match=r"takes some of token_ids, text, classify. Received: tokens"):
+        export(tiny_run.run.path, signatures=["tokens"])
+
+
+def test_a_tokenizer_that_is_not_exact_gets_token_ids_alone(tiny_run, tmp_path, monkeypatch, caplog):
+    import tf_finetune.serving.saved_model as module
+    from tf_finetune.backend import tf
+
+    shutil.copytree(tiny_run.run.run, tmp_path / "m" / "run")
+    monkeypatch.setattr(module, "why_not", lambda encoder: "its model is BPE")
+    with caplog.at_level("WARNING", logger="tf_finetune"):
+        folder = export(tmp_path / "m")
+    assert "no text signature: its model is BPE" in caplog.text
+    assert set(tf.saved_model.load(str(folder)).signatures) == {"serving_default", "token_ids"}
+    with pytest.raises(ExportError, match="The signature text is not possible: its model is BPE"):
+        export(tmp_path / "m", signatures=["text"])
 
 
 @pytest.mark.parametrize("batch", [1, 2, 33])
@@ -71,9 +156,8 @@ def test_it_serves_without_our_packages(tiny_run):
 
     code = (
         "import sys, tensorflow as tf\n"
-        "f = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
-        "ids = tf.constant([[2, 5, 7, 3]])\n"
-        "print(f(input_ids=ids, attention_mask=tf.ones_like(ids))['label'].numpy()[0].decode())\n"
+        "f = tf.saved_model.load(sys.argv[1]).signatures['text']\n"
+        "print(f(text=tf.constant(['the film was great .']))['label'].numpy()[0].decode())\n"
         "print([m for m in ('transformers', 'tf_finetune') if m in sys.modules])\n"
     )
     words = [sys.executable, "-c", code, str(tiny_run.export)]
@@ -101,7 +185,9 @@ def test_the_metadata_says_what_was_exported(tiny_run):
     assert metadata["label_names"] == ["negative", "positive"]
     assert metadata["max_length"] == 16
     assert metadata["run_id"] == json.loads(tiny_run.run.complete.read_text())["run_id"]
-    assert 0 <= metadata["largest_logit_difference"] < 1e-5
+    assert metadata["signatures"] == ["token_ids", "text", "classify"]
+    assert 0 <= metadata["largest_difference"] < 1e-5
+    assert metadata["texts_tokenized"] > 600
 
 
 def test_a_savedmodel_that_differs_is_not_published(tiny_run, tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +27,29 @@ PROBES = (
 )
 
 
-def export(folder: str | Path, *, version: int | None = None) -> Path:
+def export(folder: str | Path, *, version: int | None = None, signatures: Sequence[str] | None = None) -> Path:
     """Writes a finished run as a SavedModel that TensorFlow Serving loads.
 
-    `serving_default` takes `input_ids` and `attention_mask`, int32 `[batch, length]`, and answers with `logits` and
-    `probabilities` float32 `[batch, labels]`, `confidence` float32, `label_id` int32 and `label` string `[batch]`.
+    All signatures but ``classify`` answer with `logits` and `probabilities` float32 `[batch, labels]`, `confidence`
+    float32, `label_id` int32 and `label` string `[batch]`:
+
+    - ``token_ids``, the default: `input_ids` and `attention_mask`, int32 `[batch, length]`.
+    - ``text``: `text` string `[batch]` (and `text_pair`), tokenized in the graph exactly as in training. ``tokenize``
+      shows the ids. Left out, with the reason in the log, where the tokenizer is not proven exact.
+    - ``classify``: `inputs` string `[batch]` of serialized `tf.Example` -> `classes`, `scores` `[batch, labels]`.
 
     Args:
         folder: Model folder, `saved_models/<name>`; becomes the server's base path.
         version: Version number; the next free one by default.
+        signatures: Some of ``token_ids``, ``text``, ``classify``; by default all that the tokenizer allows.
 
     Returns:
         The version folder.
 
     Raises:
         RunError: The folder holds no finished run.
-        ExportError: The version exists, or the SavedModel does not answer as the model does.
+        ExportError: The version exists, a signature is unknown or not possible, or the SavedModel does not answer as
+            the model does.
     """
     run = ModelFolder(Path(folder))
     run.require_complete()
@@ -50,16 +59,41 @@ def export(folder: str | Path, *, version: int | None = None) -> Path:
     from tf_finetune.serving.saved_model import save, verify
 
     loaded = load_run(run)
+    chosen = _choose_signatures(loaded, signatures)
     with new_folder(run.path / str(number)) as staging:
-        save(loaded, staging)
-        difference = verify(loaded, staging, PROBES, tolerance=TOLERANCE)
+        save(loaded, staging, signatures=chosen)
+        verification = verify(loaded, staging, PROBES, tolerance=TOLERANCE)
         extra = staging / "assets.extra"
         extra.mkdir(exist_ok=True)
-        write_text(
-            extra / "export.json", json.dumps(_metadata(loaded, number, difference), indent=2, ensure_ascii=False)
-        )
-    logger.info("exported %s; largest difference to the Keras model %.1e", run.path / str(number), difference)
+        metadata = _metadata(loaded, number, chosen) | dataclasses.asdict(verification)
+        write_text(extra / "export.json", json.dumps(metadata, indent=2, ensure_ascii=False))
+    logger.info(
+        "exported %s (%s); equal ids for %d texts, largest difference of a logit %.1e",
+        run.path / str(number),
+        ", ".join(chosen),
+        verification.texts_tokenized,
+        verification.largest_difference,
+    )
     return run.path / str(number)
+
+
+def _choose_signatures(loaded: Any, signatures: Sequence[str] | None) -> tuple[str, ...]:
+    from tf_finetune.serving.saved_model import SIGNATURES, usable_signatures
+
+    usable, reason = usable_signatures(loaded)
+    if signatures is None:
+        if reason:
+            logger.warning("no text signature: %s; clients have to send token ids", reason)
+        return usable
+    unknown = [name for name in signatures if name not in SIGNATURES]
+    if unknown or not signatures:
+        raise ExportError(
+            f"--signatures takes some of {', '.join(SIGNATURES)}. Received: {', '.join(unknown) or 'none'}."
+        )
+    impossible = [name for name in signatures if name not in usable]
+    if impossible:
+        raise ExportError(f"The signature {impossible[0]} is not possible: {reason}. Export token_ids alone.")
+    return tuple(name for name in SIGNATURES if name in signatures)
 
 
 def _choose_version(run: ModelFolder, version: int | None) -> int:
@@ -73,7 +107,7 @@ def _choose_version(run: ModelFolder, version: int | None) -> int:
     return version
 
 
-def _metadata(loaded: Any, version: int, difference: float) -> dict[str, Any]:
+def _metadata(loaded: Any, version: int, signatures: Sequence[str]) -> dict[str, Any]:
     return {
         "version": version,
         "run_id": loaded.manifest.run_id,
@@ -81,6 +115,5 @@ def _metadata(loaded: Any, version: int, difference: float) -> dict[str, Any]:
         "max_length": loaded.manifest.max_length,
         "truncate": loaded.manifest.truncate,
         "pairs": loaded.manifest.pairs,
-        "signatures": ["serving_default"],
-        "largest_logit_difference": difference,
+        "signatures": list(signatures),
     }

@@ -1,4 +1,4 @@
-"""The serving graph: token ids in; logits, probabilities and label names out."""
+"""The serving graph: texts or token ids in; label names, probabilities and logits out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import tf
+from tf_finetune.serving.graph_tokenizer import GraphTokenizer
 from tf_finetune.tokens.template import Template
 
 __all__ = ["ServingModule", "type_rule"]
+
+TEXT_COLUMNS = ("text", "text_pair")
 
 
 def type_rule(template: Template, *, takes_types: bool) -> str:
@@ -38,7 +41,7 @@ def type_rule(template: Template, *, takes_types: bool) -> str:
 
 
 class ServingModule(tf.Module):  # type: ignore[misc]
-    """Holds a model's variables and the functions that are served.
+    """Holds a model's variables and the functions that are served; the forward pass is traced once for all of them.
 
     The variables are tracked, the Keras model is not: it would be saved layer by layer, three times as large and slow.
 
@@ -47,37 +50,102 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         label_names: Class names in index order.
         spec: The model's inputs.
         template: Special tokens of the run's rows.
+        longest: Most tokens that the model takes; None without a limit.
+        tokenizer: The tokenizer in the graph; None where there is none that is exact.
     """
 
-    def __init__(self, model: Any, *, label_names: Sequence[str], spec: dict[str, Any], template: Template) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        label_names: Sequence[str],
+        spec: dict[str, Any],
+        template: Template,
+        longest: int | None = None,
+        tokenizer: GraphTokenizer | None = None,
+    ) -> None:
         super().__init__(name="classifier")
         self.model_variables = list(model.variables)
+        self.tokenizer = tokenizer
         self._label_names = list(label_names)
         self._spec = spec
         self._template = template
+        self._longest = longest
         self.types = type_rule(template, takes_types="token_type_ids" in spec)
-        self._model_call = [
-            lambda inputs: model(inputs, training=False).logits
-        ]  # in a list: tf.Module tracks no lists of functions
+
+        def forward(inputs: dict[str, Any]) -> Any:
+            return tf.cast(model(inputs, training=False).logits, tf.float32)
+
+        self._forward = tf.function(forward, input_signature=[spec])
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Names of the text inputs: one, or two for sentence pairs."""
+        return TEXT_COLUMNS[: len(self._template.segment_types)]
 
     def token_ids_spec(self) -> dict[str, Any]:
         """Inputs of the token id signature: int32 `[batch, length]` each."""
         return {name: s for name, s in self._spec.items() if name != "token_type_ids" or self.types == "input"}
 
+    def text_spec(self) -> dict[str, Any]:
+        """Inputs of the text signatures: string `[batch]` each."""
+        return {name: tf.TensorSpec([None], tf.string, name=name) for name in self.text_columns}
+
     def token_ids_function(self) -> Any:
-        """The token id signature, as a `tf.function` with one trace for all shapes."""
+        """Token ids in, answers out."""
 
-        def serve(**inputs: Any) -> dict[str, Any]:
-            return self._answer(self._model_call[0](self._complete(inputs)))
+        def token_ids(**inputs: Any) -> dict[str, Any]:
+            return self._answer(self._forward(self._complete(inputs)))
 
-        function = tf.function(serve)
-        return function.get_concrete_function(**self.token_ids_spec())
+        return tf.function(token_ids).get_concrete_function(**self.token_ids_spec())
+
+    def text_function(self) -> Any:
+        """Texts in, answers out."""
+
+        def text(**inputs: Any) -> dict[str, Any]:
+            return self._answer(self._logits_of_texts(inputs))
+
+        return tf.function(text).get_concrete_function(**self.text_spec())
+
+    def tokenize_function(self) -> Any:
+        """Texts in, token ids and mask out: what the model sees."""
+
+        def tokenize(**inputs: Any) -> dict[str, Any]:
+            ids, mask, _ = self._tokens(inputs)
+            return {"input_ids": ids, "attention_mask": mask}
+
+        return tf.function(tokenize).get_concrete_function(**self.text_spec())
+
+    def classify_function(self) -> Any:
+        """Serialized `tf.Example` in, classes and scores out, as TensorFlow Serving's classify API wants them."""
+
+        def classify(inputs: Any) -> dict[str, Any]:
+            features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.text_columns}
+            probabilities = tf.nn.softmax(self._logits_of_texts(tf.io.parse_example(inputs, features)))
+            names = tf.constant([self._label_names])  # [1, labels]
+            return {"classes": tf.tile(names, [tf.shape(inputs)[0], 1]), "scores": probabilities}
+
+        return tf.function(classify).get_concrete_function(tf.TensorSpec([None], tf.string, name="inputs"))
+
+    def _logits_of_texts(self, texts: dict[str, Any]) -> Any:
+        ids, mask, types = self._tokens(texts)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        return self._forward({name: inputs[name] for name in self._spec})
+
+    def _tokens(self, texts: dict[str, Any]) -> tuple[Any, Any, Any]:
+        ids, mask, types = self.tokenizer(*(texts[name] for name in self.text_columns))  # type: ignore[misc]
+        return ids, mask, types
 
     def _complete(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Adds the token type ids that the client need not send."""
+        """Checks the length, and adds the token type ids that the client need not send."""
+        ids = inputs["input_ids"]  # [batch, length]
+        if self._longest is not None:
+            message = f"input_ids are longer than the {self._longest} tokens that the model takes"
+            check = tf.debugging.assert_less_equal(tf.shape(ids)[1], self._longest, message)
+            with tf.control_dependencies([check]):
+                inputs = {name: tf.identity(tensor) for name, tensor in inputs.items()}
         if "token_type_ids" not in self._spec or "token_type_ids" in inputs:
             return inputs
-        ids = inputs["input_ids"]  # [batch, length]
         if self.types == "none":
             return {**inputs, "token_type_ids": tf.zeros_like(ids)}
         separator = self._template.specials[1][0]
@@ -87,8 +155,7 @@ class ServingModule(tf.Module):  # type: ignore[misc]
 
     def _answer(self, logits: Any) -> dict[str, Any]:
         """Outputs of a signature, each with the batch as first dimension."""
-        logits = tf.cast(logits, tf.float32)  # [batch, labels]
-        probabilities = tf.nn.softmax(logits)
+        probabilities = tf.nn.softmax(logits)  # [batch, labels]
         label_id = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [batch]
         return {
             "logits": logits,
