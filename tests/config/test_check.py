@@ -133,10 +133,11 @@ def test_contradictions_are_refused(sections: dict[str, object], words: str) -> 
 
 
 def test_combinations_with_an_effect_are_accepted() -> None:
-    Config(
+    config = Config(
         data=DataConfig(data=("tfds:imdb_reviews",), data_dir="d", validation=("v.csv",), encoding="cp1252"),
         tokens=TokensConfig(max_length=4),
         model=ModelConfig(freeze="embeddings"),
         fit=FitConfig(epochs=3, patience=1, learning_rate=1e-3, end_learning_rate=1e-3, power=2.0),
         run=RunConfig(output="out"),
     )
+    assert config.fit.patience == 1 and config.data.encoding == "cp1252"

@@ -92,7 +92,8 @@ def test_rows_that_sum_to_one_only_in_half_precision_raise_no_warning():
     labels, probabilities = random_case(count=20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compute_scores(labels, probabilities.astype(np.float16), [str(i) for i in range(20)])
+        scores = compute_scores(labels, probabilities.astype(np.float16), [str(i) for i in range(20)])
+    assert np.isfinite(scores.log_loss)
 
 
 @pytest.mark.parametrize("scores", [binary_scores(), compute_scores(np.array([1]), np.array([[0.5, 0.5]]), BINARY)])

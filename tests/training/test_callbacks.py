@@ -84,3 +84,13 @@ def test_without_a_finished_epoch_the_weights_stay():
     model.value = 5
     keep.restore()
     assert (model.value, keep.best_epoch) == (5, 0)
+
+
+def test_an_epoch_whose_loss_is_no_number_is_never_the_best():
+    keep, model = KeepBest("val_accuracy"), Weights()
+    keep.set_model(model)
+    for number, (loss, accuracy) in enumerate([(0.6, 0.7), (math.nan, 0.9)]):
+        model.value = number
+        keep.on_epoch_end(number, {"loss": loss, "val_accuracy": accuracy})
+    keep.restore()
+    assert (model.value, keep.best_epoch) == (0, 1)

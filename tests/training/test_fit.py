@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import tiny_rows, write_csv
 from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
-from tf_finetune.errors import ConfigError, DataError, ModelError, RunError, TrainingStopped
+from tf_finetune.errors import ConfigError, DataError, LossError, ModelError, RunError, TrainingStopped
 from tf_finetune.run import ModelFolder
 from tf_finetune.training.fit import fit
 
@@ -302,3 +302,9 @@ def test_class_names_cannot_write_to_the_terminal(config, tmp_path, caplog):
     train = next(record.getMessage() for record in caplog.records if record.getMessage().startswith("train:"))
     assert "\\x1b[2Jred\\nline 36" in train and "\x1b" not in train and len(train) < 120
     assert result.scores.label_names == tuple(names.values())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_nothing(config, tmp_path):
+    with pytest.raises(LossError, match=r"The loss became nan in the first epoch.*--learning-rate"):
+        fit(change(config, fit={"learning_rate": 1e30, "warmup_ratio": 0.0}))
+    assert not (tmp_path / "models" / "short" / "run").exists()

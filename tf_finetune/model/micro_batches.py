@@ -37,6 +37,8 @@ def _train_step(model: Any, micro_batches: int, data: Any) -> dict[str, Any]:
     small, larger = rows // micro_batches, rows % micro_batches
 
     def add_parts(total: list[Any], start: Any, size: Any, count: Any) -> list[Any]:
+        """Adds the gradients of `count` parts of `size` rows, from row `start`."""
+
         def add_part(i: Any, total: list[Any]) -> tuple[Any, list[Any]]:
             gradients = part_gradients(*_rows(batch, start + i * size, size))
             return i + 1, [before + gradient for before, gradient in zip(total, gradients)]

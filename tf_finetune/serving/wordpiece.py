@@ -66,6 +66,7 @@ class WordPiece(tf.Module):  # type: ignore[misc]
             return tf.reduce_any(begin < characters)
 
         def step(begin: Any, failed: Any, pieces: Any) -> tuple[Any, Any, Any]:
+            """Cuts one piece off every unfinished word: a new column of `pieces`, -1 where there is none."""
             active = tf.where(begin < characters)[:, 0]
             found, width = self._longest_match(
                 tf.gather(words, active), tf.gather(begin, active), tf.gather(characters, active)

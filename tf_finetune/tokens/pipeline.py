@@ -101,6 +101,7 @@ def make_dataset(
     batches = _Batches(table, batch_size=batch_size, order=order, seed=seed, multiple=multiple)
 
     def load(step: Any) -> tuple[dict[str, Any], Any]:
+        """Batch number `step`, with the shapes that NumPy functions lose."""
         *inputs, labels = tf.numpy_function(batches, [step], [tf.int32] * 4, stateful=False)
         named = dict(zip(INPUT_NAMES, inputs))
         for tensor in inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, TextIO
 
@@ -40,9 +41,9 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
         self._weights: list[Any] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Compares the epoch with the best one."""
+        """Compares the epoch with the best one; weights whose training loss is no number are never the best."""
         value = (logs or {})[self.monitor]
-        if better(self.monitor, value, self.best):
+        if math.isfinite((logs or {}).get("loss", 0.0)) and better(self.monitor, value, self.best):
             self.best, self.best_epoch = value, epoch + 1
             self._weights = self.model.get_weights()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ from tf_finetune.model.loss import refuse_keras3
 from tf_finetune.training.callbacks import KeepBest
 
 __all__ = ["train"]
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -47,7 +51,8 @@ def train(
 
     Raises:
         LossError: The model's outputs and the loss do not agree, something is from Keras 3, or the dataset's
-            cardinality is not `epochs * steps_per_epoch` (`fit` would count a step too many).
+            cardinality is not `epochs * steps_per_epoch` (`fit` would count a step too many), or the loss became NaN
+            before the end of the first epoch.
     """
     refuse_keras3(callbacks=list(callbacks))
     expected, found = epochs * steps_per_epoch, int(dataset.cardinality())
@@ -66,8 +71,25 @@ def train(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         class_weight=class_weight,
-        callbacks=[keep_best, *stopping, *callbacks],
+        callbacks=[keep_best, keras.callbacks.TerminateOnNaN(), *stopping, *callbacks],
         verbose=0,
     )
+    _check_finite(history.history["loss"], keep_best)
     keep_best.restore()
     return history
+
+
+def _check_finite(losses: list[float], keep_best: KeepBest) -> None:
+    """Training stops when the loss is no number any more: says so, or fails if no epoch was sound."""
+    if math.isfinite(losses[-1]):
+        return
+    advice = "Lower the learning rate (--learning-rate), warm up longer (--warmup-ratio), or clip (--clip-norm)."
+    if not keep_best.best_epoch:
+        raise LossError(f"The loss became {losses[-1]} in the first epoch; there are no sound weights. {advice}")
+    logger.warning(
+        "the loss became %s in epoch %d; the weights of epoch %d are kept. %s",
+        losses[-1],
+        len(losses),
+        keep_best.best_epoch,
+        advice,
+    )
