@@ -78,7 +78,8 @@ def test_a_wrong_number_of_fields_is_refused(
         ("\n\n", ": is empty."),
         ("text,label\n", ": has a header but no rows."),
         ("text,label,text\na,b,c\n", ": the column name 'text' occurs more than once."),
-        (",text,label\n0,a,b\n", ": column 1 of 3 has no name."),
+        ("text,,label\na,0,b\n", ": column 2 of 3 has no name."),
+        (",index,text,label\n0,1,a,b\n", ": column 1 of 4 has no name."),
     ],
 )
 def test_files_without_a_table_are_refused(
@@ -87,6 +88,12 @@ def test_files_without_a_table_are_refused(
     for name in ("a.csv", "b.csv.gz"):
         path = write(name, content)
         assert refusal(path).startswith(path + message)
+
+
+def test_a_first_column_without_a_name_is_the_row_index(write: Callable[..., str], rows_of: Rows) -> None:
+    path = write("pandas.csv", ",text,label\n0,a,x\n1,b,y\n")
+    assert rows_of(read_examples([path])) == [("a", "x"), ("b", "y")]
+    assert read_rows([path]).columns == ("index", "text", "label")
 
 
 def test_an_empty_file_among_good_ones_is_not_passed_over(

@@ -35,19 +35,25 @@ class Table(ABC):
         """Yields every row; only the columns in `wanted` need be there."""
 
 
+INDEX = "index"
+"""Name of a first column that has none."""
+
+
 def check_column_names(origin: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The column names, as a tuple.
+    """The column names, as a tuple; a first column without a name is the row index that pandas and R write: `index`.
 
     Raises:
         DataError: There are none, one is empty, or one occurs twice.
     """
     if not columns:
         raise DataError(f"{origin}: has no columns.")
+    if not columns[0].strip() and INDEX not in columns:
+        columns = [INDEX, *columns[1:]]
     empty = [place for place, name in enumerate(columns, start=1) if not name.strip()]
     if empty:
         raise DataError(
             f"{origin}: column {empty[0]} of {len(columns)} has no name. The first line must name every column "
-            f"(pandas: write with index=False). Found: {', '.join(map(repr, columns))}."
+            f"(only the first may be nameless, as a row index is). Found: {', '.join(map(repr, columns))}."
         )
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
