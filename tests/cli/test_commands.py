@@ -294,8 +294,11 @@ def test_export_prints_the_folder(run, verb) -> None:
     export = verb("serving.export.export")
     export.answer = Path("saved_models/x/3")
     assert run("export", "saved_models/x") == (0, "saved_models/x/3\n", "")
-    run("export", "saved_models/x", "--version", "7")
-    assert export.calls == [(("saved_models/x",), {"version": None}), (("saved_models/x",), {"version": 7})]
+    run("export", "saved_models/x", "--version", "7", "--signatures", "text, token_ids")
+    assert export.calls == [
+        (("saved_models/x",), {"version": None, "signatures": None}),
+        (("saved_models/x",), {"version": 7, "signatures": ["text", "token_ids"]}),
+    ]
 
 
 def test_the_option_table_has_a_row_for_each_option() -> None:
