@@ -94,3 +94,13 @@ def test_from_lists_refuses_what_is_no_string() -> None:
         Examples.from_lists(["a", "b"], ["x"])
     with pytest.raises(DataError, match=r"\['z'\], which `label_names` \['x', 'y'\] lacks"):
         Examples.from_lists(["a"], ["z"], label_names=["x", "y"])
+
+
+def test_taken_rows_keep_the_hashes_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = Examples.from_lists(["a", "b", "c"], ["x", "y", "x"])
+    fresh = examples.take(np.array([2, 0])).fingerprint
+    known = examples.row_hashes
+    taken = examples.take(np.array([2, 0]))
+    monkeypatch.setattr(Examples, "batches", lambda self, size=0: pytest.fail("the texts are read again"))
+    assert (taken.row_hashes == known[[2, 0]]).all()
+    assert taken.fingerprint == fresh

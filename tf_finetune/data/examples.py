@@ -120,7 +120,10 @@ class Examples:
 
     def take(self, indices: np.ndarray) -> Examples:
         """The examples at `indices` (int64 `[m]`), in that order, over the same table; no text is copied."""
-        return replace(self, rows=self.rows[indices], labels=self.labels[indices])
+        taken = replace(self, rows=self.rows[indices], labels=self.labels[indices])
+        if "row_hashes" in self.__dict__:  # known already: no second pass over the texts
+            taken.__dict__["row_hashes"] = self.row_hashes[indices]
+        return taken
 
     @cached_property
     def row_hashes(self) -> np.ndarray:
