@@ -8,6 +8,7 @@ saved_models/<name>/
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -20,7 +21,16 @@ from typing import Any
 
 from tf_finetune.errors import RunError
 
-__all__ = ["Manifest", "ModelFolder", "cache_folder", "new_folder", "read_json", "write_json", "write_text"]
+__all__ = [
+    "Manifest",
+    "ModelFolder",
+    "cache_folder",
+    "file_sha256",
+    "new_folder",
+    "read_json",
+    "write_json",
+    "write_text",
+]
 
 FORMAT = 1
 """Format of the run folder, written into complete.json."""
@@ -36,6 +46,7 @@ class Manifest:
         max_length: Longest input in tokens.
         truncate: Which part of a longer text is kept.
         run_id: Names the run in its exports.
+        weights_sha256: SHA-256 of the weight file.
     """
 
     label_names: tuple[str, ...]
@@ -43,6 +54,7 @@ class Manifest:
     max_length: int
     truncate: str
     run_id: str
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,7 @@ class ModelFolder:
                 max_length=int(values["max_length"]),
                 truncate=str(values["truncate"]),
                 run_id=str(values["run_id"]),
+                weights_sha256=str(values["weights_sha256"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
@@ -192,6 +205,15 @@ def cache_folder(cache_dir: str | None = None) -> Path:
     except OSError as error:
         raise RunError(f"Cannot make the cache folder {folder}: {error}. Name another: --cache-dir.") from error
     return folder
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file of any size, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

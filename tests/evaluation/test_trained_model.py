@@ -78,6 +78,7 @@ def copy_run(tiny_run, tmp_path):
         (lambda run: (run / "labels.json").write_text('["one"]'), RunError, "two or more"),
         (lambda run: (run / "model" / "model.safetensors").unlink(), ModelError, "no weights"),
         (lambda run: (run / "model" / "model.safetensors").write_bytes(b"garbage"), ModelError, "cannot be loaded"),
+        (lambda run: flip_last_bit(run / "model" / "model.safetensors"), ModelError, "SHA-256 differs"),
         (lambda run: edit(run / "model" / "config.json", auto_map={"AutoModel": "evil.Model"}), ModelError, "auto_map"),
     ],
 )
@@ -87,6 +88,12 @@ def test_a_damaged_run_is_refused(tiny_run, tmp_path, reviews_csv, damage, error
     with pytest.raises(error, match=message):
         predict(folder, [str(reviews_csv)], str(tmp_path / "out.csv"))
     assert not (tmp_path / "out.csv").exists()
+
+
+def flip_last_bit(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
 
 
 def edit(path, **values):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import logging
 import re
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from tf_finetune.errors import ModelError
 from tf_finetune.model.checkpoint import WEIGHT_FILES, Checkpoint, open_checkpoint
-from tf_finetune.run import ModelFolder
+from tf_finetune.run import ModelFolder, file_sha256
 
 __all__ = ["resolve_model"]
 
@@ -105,13 +104,10 @@ def _packaged_folder() -> Path | None:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(f"The package {PACKAGE} is installed, but {weights} is missing. Install it again.")
-    with open(weights, "rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    if digest.hexdigest() != PACKAGE_SHA256:
+    digest = file_sha256(weights)
+    if digest != PACKAGE_SHA256:
         raise ModelError(
-            f"{weights} has SHA-256 {digest.hexdigest()}; the published weights of {PACKAGED} have {PACKAGE_SHA256}. "
+            f"{weights} has SHA-256 {digest}; the published weights of {PACKAGED} have {PACKAGE_SHA256}. "
             f"They are not used. Install {PACKAGE} again from a source that you trust."
         )
     return folder

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tf_finetune.errors import ModelError
 from tf_finetune.model.checkpoint import open_checkpoint
 from tf_finetune.model.pretrained import load_model
-from tf_finetune.run import Manifest, ModelFolder
+from tf_finetune.run import Manifest, ModelFolder, file_sha256
 from tf_finetune.tokens.encoder import TextEncoder
 from tf_finetune.tokens.pipeline import input_spec
 from tf_finetune.tokens.tokenizer import load_tokenizer
@@ -37,10 +38,16 @@ def load_run(run: ModelFolder) -> LoadedRun:
 
     Raises:
         RunError: The folder holds no finished run.
-        ModelError: What it holds is unsafe or damaged.
+        ModelError: What it holds is unsafe, damaged, or not what the run was finished with.
     """
     manifest = run.read_manifest()
     tokenizer = load_tokenizer(run.tokenizer, max_length=manifest.max_length, truncate=manifest.truncate)
-    model = load_model(open_checkpoint(run.model), tokenizer, label_names=manifest.label_names, complete=True)
+    checkpoint = open_checkpoint(run.model)
+    model = load_model(checkpoint, tokenizer, label_names=manifest.label_names, complete=True)
+    if file_sha256(checkpoint.weights) != manifest.weights_sha256:
+        raise ModelError(
+            f"{checkpoint.weights} is not the file that the run was finished with: its SHA-256 differs from "
+            f"{run.complete}. It was changed or damaged; restore it, or train again."
+        )
     encoder = TextEncoder(tokenizer, max_length=manifest.max_length, truncate=manifest.truncate, pairs=manifest.pairs)
     return LoadedRun(manifest, model, encoder, input_spec(model, tokenizer))

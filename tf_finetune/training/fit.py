@@ -18,7 +18,7 @@ from tf_finetune.data import Splits, load_splits
 from tf_finetune.errors import TrainingStopped
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.model.resolve import resolve_model
-from tf_finetune.run import FORMAT, ModelFolder, cache_folder, write_json, write_text
+from tf_finetune.run import FORMAT, ModelFolder, cache_folder, file_sha256, write_json, write_text
 from tf_finetune.training.occupy import default_output, occupy, refuse_occupied
 
 if TYPE_CHECKING:
@@ -174,10 +174,15 @@ def _train(
     )
 
 
+def _save_model(folder: ModelFolder, prepared: Prepared) -> None:
+    """Writes the weights as one file, however large: the run folder is a format, and its weights have one hash."""
+    prepared.model.save_pretrained(str(folder.model), safe_serialization=True, max_shard_size="1000GB")
+
+
 def _stop(folder: ModelFolder, prepared: Prepared, keep_best: KeepBest) -> TrainingStopped:
     """Saves the best weights so far, whatever was interrupted, and says how to go on."""
     keep_best.restore()
-    prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
+    _save_model(folder, prepared)
     kept = f"of epoch {keep_best.best_epoch}" if keep_best.best_epoch else "of an unfinished first epoch"
     start = f"tf-finetune fit --config {shlex.quote(str(folder.config))}"
     path, new = shlex.quote(str(folder.path)), shlex.quote(f"{folder.path}-2")
@@ -194,7 +199,7 @@ def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepare
     from tf_finetune.evaluation.metrics import compute_scores
     from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
 
-    prepared.model.save_pretrained(str(folder.model), safe_serialization=True)
+    _save_model(folder, prepared)
     forward = make_forward(prepared.model, prepared.spec)
     scores = {}
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
@@ -207,7 +212,7 @@ def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepare
 
 def _write_complete(folder: ModelFolder, config: Config, splits: Splits, best_epoch: int, *, seconds: float) -> None:
     """Writes the manifest, last: from now on the run is finished."""
-    digest = hashlib.sha256((folder.model / "model.safetensors").read_bytes()).hexdigest()
+    digest = file_sha256(folder.model / "model.safetensors")
     with open(folder.history, newline="", encoding="utf-8") as file:
         epochs = sum(1 for _ in csv.DictReader(file))
     identity = hashlib.sha256((digest + folder.config.read_text(encoding="utf-8")).encode()).hexdigest()
