@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tf_finetune.errors import RunError
 
@@ -21,6 +21,7 @@ __all__ = [
     "publish_folder",
     "read_json",
     "staging_folder",
+    "whole_file",
     "write_json",
     "write_text",
 ]
@@ -52,12 +53,16 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all: a temporary file beside it, fsync, rename."""
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that becomes `path` when the body ends, and vanishes when it fails.
+
+    It is a temporary file beside it, which is on the disk before it is renamed.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -65,6 +70,13 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file of UTF-8 whole or not at all."""
+    content = text.encode()
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:

@@ -5,13 +5,12 @@ Format: tensorflow/core/lib/io/record_writer.h. CRC32C: RFC 3720, appendix B.4, 
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tf_finetune.errors import ExportError
+from tf_finetune.files import whole_file
 
 __all__ = ["LARGEST_RECORD", "crc32c", "read_records", "write_records"]
 
@@ -80,16 +79,7 @@ def read_records(path: Path, *, limit: int = LARGEST_RECORD) -> Iterator[bytes]:
 
 def write_records(path: Path, records: Iterable[bytes]) -> None:
     """Writes records as a TFRecord file, whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for record in records:
-                length = struct.pack("<Q", len(record))
-                file.write(length + _masked(length) + record + _masked(record))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        for record in records:
+            length = struct.pack("<Q", len(record))
+            file.write(length + _masked(length) + record + _masked(record))
