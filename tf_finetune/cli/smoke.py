@@ -10,6 +10,7 @@ import click
 from tf_finetune.cli.command import Command
 from tf_finetune.cli.numbers import FiniteRange
 from tf_finetune.cli.session import say, write_utf8
+from tf_finetune.serving.exported import TOLERANCE
 
 __all__ = ["smoke"]
 
@@ -25,7 +26,7 @@ __all__ = ["smoke"]
 @click.option("--version", type=click.IntRange(min=1), metavar="N", help="Ask for this version.")
 @click.option("--label", metavar="LABEL", help="Ask for the version of this label.")
 @click.option("--grpc", is_flag=True, help="Speak gRPC; URL is then HOST:8500.")
-@click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest difference of a logit.")
+@click.option("--tolerance", type=float, default=TOLERANCE, show_default=True, help="Largest difference of a logit.")
 @click.option(
     "--timeout",
     type=FiniteRange(min=0, min_open=True),

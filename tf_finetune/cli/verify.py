@@ -8,7 +8,7 @@ import click
 
 from tf_finetune.cli.command import Command
 from tf_finetune.cli.session import say, write_utf8
-from tf_finetune.serving.verification.report import TOLERANCE
+from tf_finetune.serving.exported import TOLERANCE
 
 __all__ = ["verify"]
 

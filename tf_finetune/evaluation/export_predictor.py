@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from tf_finetune.errors import ExportError
-from tf_finetune.evaluation.found_model import TOLERANCE
-from tf_finetune.serving.exported import ExportFolder
+from tf_finetune.serving.exported import TOLERANCE, ExportFolder
 from tf_finetune.serving.server.loaded import import_tensorflow
 
 __all__ = ["ExportPredictor", "load_export_predictor"]

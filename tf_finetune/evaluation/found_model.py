@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from tf_finetune.errors import ExportError, RunError
 from tf_finetune.run import Manifest, ModelFolder, is_version
-from tf_finetune.serving.exported import ExportFolder, ExportInfo, find_export
+from tf_finetune.serving.exported import TOLERANCE, ExportFolder, ExportInfo, find_export
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["TOLERANCE", "Classifier", "FoundModel", "find_model"]
+__all__ = ["Classifier", "FoundModel", "find_model"]
 
 logger = logging.getLogger(__name__)
-
-TOLERANCE = 1e-5
-"""Largest change of a logit by padding with which the answers to a text count as the same in every batch."""
 
 SHARED = ("run_id", "weights_sha256", "label_names", "pairs", "max_length", "truncate")
 """What an export has in common with the run that it can stand for."""

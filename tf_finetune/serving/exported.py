@@ -23,7 +23,7 @@ from tf_finetune.errors import ExportError, RunError
 from tf_finetune.files import read_json, write_json
 from tf_finetune.run import ModelFolder, is_version
 
-__all__ = ["SIGNATURES", "Answer", "ExportFolder", "ExportInfo", "find_export"]
+__all__ = ["SIGNATURES", "TOLERANCE", "Answer", "ExportFolder", "ExportInfo", "find_export"]
 
 Record = TypeVar("Record")
 
@@ -32,6 +32,10 @@ FORMAT = 1
 
 SIGNATURES = ("text", "token_ids", "classify")
 """What a client may send; the first that an export has is its `serving_default`. ``text`` brings ``tokenize``."""
+
+TOLERANCE = 1e-5
+"""Largest difference of a logit with which two answers count as the same: of the export and the run, or of a text
+alone and padded. They are float32; 5e-8 is usual."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,12 @@ from tf_finetune.backend import quiet_stderr, tf
 from tf_finetune.data.recorded import TextColumns
 from tf_finetune.errors import ExportError
 from tf_finetune.serving.comparison import Call, compare
-from tf_finetune.serving.exported import Answer, ExportInfo
+from tf_finetune.serving.exported import TOLERANCE, Answer, ExportInfo
 from tf_finetune.serving.graph.parity import check_parity
 from tf_finetune.serving.graph.stress import stress_texts
 from tf_finetune.tokens.encoder import TextEncoder
 
-__all__ = ["TOLERANCE", "Proof", "prove"]
-
-TOLERANCE = 1e-5
-"""Largest difference of a logit between the SavedModel and the Keras model; both are float32, 5e-8 is usual."""
+__all__ = ["Proof", "prove"]
 
 STRESS_EACH = 50
 """Texts of each category that every export is compared on: 600 and the edge cases, in about a second."""

@@ -19,7 +19,7 @@ from tf_finetune.serving.clients.addresses import ModelPath
 from tf_finetune.serving.clients.rest import RestServer
 from tf_finetune.serving.clients.rest_call import rest_classify, rest_columns, rest_rows
 from tf_finetune.serving.comparison import Call, compare
-from tf_finetune.serving.exported import Answer, ExportFolder, ExportInfo
+from tf_finetune.serving.exported import TOLERANCE, Answer, ExportFolder, ExportInfo
 from tf_finetune.serving.verification.files import read_recorded
 from tf_finetune.serving.verification.report import Check, attempt
 
@@ -90,7 +90,7 @@ def smoke(
     version: int | None = None,
     label: str | None = None,
     grpc: bool = False,
-    tolerance: float = 1e-5,
+    tolerance: float = TOLERANCE,
     timeout: float = 30.0,
     on_check: Callable[[Check], object] = lambda check: None,
 ) -> SmokeReport:

@@ -10,10 +10,7 @@ from typing import Any
 
 from tf_finetune.errors import FinetuneError
 
-__all__ = ["TOLERANCE", "Check", "VerifyReport", "attempt"]
-
-TOLERANCE = 1e-5
-"""Largest difference of a logit; both sides are float32, 5e-8 is usual."""
+__all__ = ["Check", "VerifyReport", "attempt"]
 
 FORMAT = 1
 """Format of the JSON report."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tf_finetune.errors import ConfigError
 from tf_finetune.run import ModelFolder
-from tf_finetune.serving.exported import ExportFolder, find_export
+from tf_finetune.serving.exported import TOLERANCE, ExportFolder, find_export
 from tf_finetune.serving.verification import with_c_api, with_python, with_run
 from tf_finetune.serving.verification.files import look_at_files, look_at_ops, look_at_run, look_at_warmup
 from tf_finetune.serving.verification.fresh_process import run_fresh
-from tf_finetune.serving.verification.report import TOLERANCE, Check, VerifyReport, attempt
+from tf_finetune.serving.verification.report import Check, VerifyReport, attempt
 
 __all__ = ["TIMEOUT", "verify"]
 
