@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from tf_finetune.serving.clients.rest_call import rest_classify, rest_columns, r
 from tf_finetune.serving.comparison import Call, compare
 from tf_finetune.serving.exported import TOLERANCE, Answer, ExportFolder, ExportInfo
 from tf_finetune.serving.verification.files import read_recorded
-from tf_finetune.serving.verification.report import Check, attempt
+from tf_finetune.serving.verification.report import Check, CheckReport, attempt
 
 if TYPE_CHECKING:
     from tf_finetune.serving.clients.grpc_call import GrpcServer
@@ -35,37 +34,21 @@ BATCH = 32
 """Rows a request; below the usual limits of servers."""
 
 
-@dataclass(frozen=True)
-class SmokeReport:
-    """What a server answered, compared with what was recorded.
+@dataclass(frozen=True, kw_only=True)
+class SmokeReport(CheckReport):
+    """What a server answered, compared with what was recorded: one check a signature and format.
 
     Attributes:
         url: The server.
         export: The version folder with the recorded answers.
-        tolerance: Largest difference of a logit that was allowed.
-        checks: One a signature and format.
     """
 
     url: str
     export: Path
-    tolerance: float
-    checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether all checks hold."""
-        return all(check.ok for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON takes it."""
-        checks = [dataclasses.asdict(check) for check in self.checks]
-        return {
-            "url": self.url,
-            "export": str(self.export),
-            "ok": self.ok,
-            "tolerance": self.tolerance,
-            "checks": checks,
-        }
+        return {"url": self.url, "export": str(self.export), **super().to_dict()}
 
 
 @dataclass(frozen=True)
@@ -126,7 +109,7 @@ def smoke(
         for plan in plans(info):
             checks.append(_check(plan, info, answers, tolerance))
             on_check(checks[-1])
-    return SmokeReport(url, folder.path, tolerance, tuple(checks))
+    return SmokeReport(url=url, export=folder.path, tolerance=tolerance, checks=tuple(checks))
 
 
 @contextlib.contextmanager

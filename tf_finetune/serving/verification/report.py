@@ -1,4 +1,4 @@
-"""`Check` and `VerifyReport`: what was looked at, and whether it holds."""
+"""`Check` and the reports of checks: what was looked at, and whether it holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from tf_finetune.errors import FinetuneError
 
-__all__ = ["Check", "VerifyReport", "attempt"]
+__all__ = ["Check", "CheckReport", "VerifyReport", "attempt"]
 
 FORMAT = 1
 """Format of the JSON report."""
@@ -46,17 +46,15 @@ class Check:
         return f"{'ok' if self.ok else 'MISS':<5} {self.name}: {self.message}"
 
 
-@dataclass(frozen=True)
-class VerifyReport:
-    """All checks of an export.
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Checks that were made together.
 
     Attributes:
-        path: The version folder.
         tolerance: Largest difference of a logit that was allowed.
         checks: In the order in which they were made.
     """
 
-    path: Path
     tolerance: float
     checks: tuple[Check, ...]
 
@@ -68,13 +66,22 @@ class VerifyReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON takes it."""
         checks = [dataclasses.asdict(check) for check in self.checks]
-        return {
-            "format": FORMAT,
-            "path": str(self.path),
-            "ok": self.ok,
-            "tolerance": self.tolerance,
-            "checks": checks,
-        }
+        return {"ok": self.ok, "tolerance": self.tolerance, "checks": checks}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport(CheckReport):
+    """All checks of an export.
+
+    Attributes:
+        path: The version folder.
+    """
+
+    path: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        return {"format": FORMAT, "path": str(self.path), **super().to_dict()}
 
 
 def attempt(name: str, look: Callable[[], tuple[str, Mapping[str, Any]]]) -> Check:

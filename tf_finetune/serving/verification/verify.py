@@ -57,7 +57,7 @@ def verify(
         checks.append(check)
         if on_check is not None:
             on_check(check)
-    return VerifyReport(exported.path, tolerance, tuple(checks))
+    return VerifyReport(path=exported.path, tolerance=tolerance, checks=tuple(checks))
 
 
 def _checks(
