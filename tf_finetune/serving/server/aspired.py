@@ -11,10 +11,7 @@ from tf_finetune.run import ModelFolder, is_version
 from tf_finetune.serving.exported import ExportFolder
 from tf_finetune.serving.formats.models_config import read_models_config
 
-__all__ = ["CONFIG", "Aspired", "Source", "find_source"]
-
-CONFIG = "models.config"
-"""Name of the file, in the model folder, that says which versions to serve."""
+__all__ = ["Aspired", "Source", "find_source"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Source:
     @property
     def config(self) -> Path:
         """Versions to serve and their labels; need not exist."""
-        return self.folder.path / CONFIG
+        return self.folder.models_config
 
     def version_folder(self, version: int) -> Path:
         """The folder of a version."""

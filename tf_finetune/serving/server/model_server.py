@@ -22,7 +22,7 @@ from tf_finetune.serving.exported import ExportFolder
 from tf_finetune.serving.formats.models_config import ModelsConfig, read_models_config, write_models_config
 from tf_finetune.serving.formats.op_releases import load_op_table, serving_releases
 from tf_finetune.serving.formats.saved_model_file import read_saved_model
-from tf_finetune.serving.server.aspired import CONFIG, Source
+from tf_finetune.serving.server.aspired import Source
 from tf_finetune.serving.server.signals import on_signals
 
 __all__ = ["BINARY", "ModelServer", "find_binary"]
@@ -86,7 +86,7 @@ class ModelServer:
         target, flags = f"/models/{self.source.folder.name}", []
         if self.source.config.is_file():
             target = self._read_config(self.source.config).base_path
-            flags = self._config_flags(f"{target}/{CONFIG}")
+            flags = self._config_flags(f"{target}/{self.source.config.name}")
         if not target.startswith("/") or any(sign in f"{folder}{target}" for sign in ',"'):
             raise ServingError(f"Docker cannot mount {folder} at {target}: expected paths without comma and quote.")
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -175,7 +175,7 @@ class ModelServer:
             yield None
             return
         with tempfile.TemporaryDirectory(prefix="tf-finetune-serve-") as folder:
-            path = Path(folder) / CONFIG
+            path = Path(folder) / self.source.config.name
             model = self.source.folder
             write_models_config(path, ModelsConfig(model.name, str(model.path), versions=(self.source.version,)))
             yield path
