@@ -85,6 +85,11 @@ BROKEN_FILES = {
         {"answers": first_changed(token_ids={"input_ids": [1, 2], "attention_mask": [1]})},
         "no int32 values of one length",
     ),
+    "padding in the middle": ({"padding_side": "middle"}, "export.json is damaged: it pads middle with"),
+    "a huge padding": (
+        {"padding": {"input_ids": 2**31, "attention_mask": 0}},
+        "export.json is damaged: it pads right with .*2147483648",
+    ),
     "a pair": ({"answers": first_changed(text_pair="two")}, "single texts"),
     "another signature": ({"signatures": ("text", "token_ids")}, r"same signatures: \['classify'\]"),
 }
