@@ -73,28 +73,35 @@ def save_tiny_tokenizer(folder):
     return fast
 
 
+def tiny_model(kind, vocab_size, **settings):
+    """A random model of a class of transformers: 2 layers, 32 wide, 64 positions, unless `settings` say otherwise."""
+    from tf_finetune.backend import transformers
+
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.2,
+    }
+    model_class = getattr(transformers, kind)
+    model = model_class(model_class.config_class(vocab_size=vocab_size, **(sizes | settings)))
+    model(model.dummy_inputs)
+    return model
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     """Folder of a random BERT encoder: 2 layers, 32 wide, 64 positions, with its tokenizer."""
-    from tf_finetune.backend import keras, transformers
+    from tf_finetune.backend import keras
 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny-bert"
     tokenizer = save_tiny_tokenizer(folder)
     keras.utils.set_random_seed(7)
-    config = transformers.BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        initializer_range=0.2,
-    )
-    model = transformers.TFBertModel(config)
-    model(model.dummy_inputs)
-    model.save_pretrained(str(folder), safe_serialization=True)
+    tiny_model("TFBertModel", len(tokenizer)).save_pretrained(str(folder), safe_serialization=True)
     return folder
 
 

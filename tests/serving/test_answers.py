@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.conftest import save_tiny_tokenizer
+from tests.conftest import save_tiny_tokenizer, tiny_model
 from tf_finetune.serving.answers import choose_texts, measure_padding, record_answers
 from tf_finetune.serving.comparison import compare, request
 from tf_finetune.serving.exported import ExportFolder
@@ -21,28 +21,22 @@ def loaded(tiny_run):
 @pytest.fixture(scope="module")
 def mobilebert(loaded, tmp_path_factory):
     """A random MobileBERT, which looks at the next position, with the tiny run's labels and tokenizer."""
-    from tf_finetune.backend import keras, transformers
+    from tf_finetune.backend import keras
     from tf_finetune.tokens.encoder import TextEncoder
     from tf_finetune.tokens.tokenizer import load_tokenizer
 
     folder = tmp_path_factory.mktemp("mobilebert")
     size = len(save_tiny_tokenizer(folder))
     keras.utils.set_random_seed(3)
-    config = transformers.MobileBertConfig(
-        vocab_size=size,
-        hidden_size=16,
+    sizes = ("hidden_size", "intermediate_size", "embedding_size", "intra_bottleneck_size", "true_hidden_size")
+    model = tiny_model(
+        "TFMobileBertForSequenceClassification",
+        size,
+        **dict.fromkeys(sizes, 16),
         num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        embedding_size=16,
-        intra_bottleneck_size=16,
-        true_hidden_size=16,
         num_feedforward_networks=1,
-        max_position_embeddings=64,
         initializer_range=0.5,
     )
-    model = transformers.TFMobileBertForSequenceClassification(config)
-    model(model.dummy_inputs)
     encoder = TextEncoder(load_tokenizer(folder), max_length=16)
     return dataclasses.replace(loaded, model=model, encoder=encoder)
 

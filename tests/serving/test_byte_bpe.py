@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import tiny_model
 from tests.serving.tokenizing import encoded_rows, encoder_of, in_graph, rows
 from tf_finetune.errors import ExportError
 from tf_finetune.serving.graph.stress import stress_texts
@@ -348,24 +349,13 @@ def test_it_is_the_same_after_saving_and_loading(encoder, classes, tmp_path):
 @pytest.fixture(scope="module")
 def roberta_run(tokenizers, reviews_csv, tmp_path_factory):
     """Result of `fit` with a random RoBERTa encoder: 1 layer, 32 wide, 64 positions; export included."""
-    from tf_finetune.backend import transformers
     from tf_finetune.config import Config, DataConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
     from tf_finetune.training.fit import fit
 
     folder = tmp_path_factory.mktemp("roberta")
     tokenizers["roberta"].save_pretrained(str(folder / "checkpoint"))
-    config = transformers.RobertaConfig(
-        vocab_size=len(tokenizers["roberta"]),
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=66,
-        initializer_range=0.2,
-        type_vocab_size=1,
-    )
-    model = transformers.TFRobertaModel(config)
-    model(model.dummy_inputs)
+    sizes = {"num_hidden_layers": 1, "max_position_embeddings": 66, "type_vocab_size": 1}
+    model = tiny_model("TFRobertaModel", len(tokenizers["roberta"]), **sizes)
     model.save_pretrained(str(folder / "checkpoint"), safe_serialization=True)
     return fit(
         Config(
