@@ -151,6 +151,10 @@ def test_the_longest_input_can_be_shortened(model_folder):
     tokenize = tf.saved_model.load(str(folder)).signatures["tokenize"]
     assert tokenize(text=tf.constant(["good " * 50]))["input_ids"].shape == (1, 6)
     assert ExportFolder(folder).read_info().max_length == 6
+
+
+def test_a_length_beyond_the_positions_is_refused_before_anything_is_loaded(model_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf_finetune.model.trained", None)  # importing it would fail
     with pytest.raises(ModelError, match="--max-length 65 is more than the 64 tokens"):
         export(model_folder, max_length=65)
 

@@ -17,6 +17,7 @@ __all__ = [
     "NOT_TEXT",
     "RESERVED_POSITIONS",
     "check_architecture",
+    "check_length",
     "check_settings",
     "longest_input",
 ]
@@ -89,6 +90,22 @@ def check_settings(model_type: str, *, precision: str, jit_compile: bool) -> Non
         raise ModelError(
             f"--precision {precision} does not work with {model_type}: {BROKEN[model_type, precision]}. Use float32."
         )
+
+
+def check_length(config: dict[str, object], max_length: int | None, *, name: str) -> None:
+    """Refuses inputs that are longer than a model takes.
+
+    Args:
+        config: The checkpoint's config.json.
+        max_length: Longest input in tokens, special tokens included; None is not checked.
+        name: The checkpoint, for the message.
+
+    Raises:
+        ModelError: They are longer.
+    """
+    longest = longest_input(config)
+    if max_length is not None and longest is not None and max_length > longest:
+        raise ModelError(f"--max-length {max_length} is more than the {longest} tokens that {name} takes.")
 
 
 def longest_input(config: dict[str, object]) -> int | None:

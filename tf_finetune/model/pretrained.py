@@ -11,8 +11,8 @@ from tf_finetune.model.architectures import (
     EQUIVALENT,
     RESERVED_POSITIONS,
     check_architecture,
+    check_length,
     check_settings,
-    longest_input,
 )
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.model.loading_report import check_report
@@ -59,7 +59,7 @@ def load_model(
     """
     check_architecture(checkpoint.config.get("model_type"), known_architectures())
     check_settings(checkpoint.model_type, precision=precision, jit_compile=jit_compile)
-    _check_length(checkpoint, max_length)
+    check_length(checkpoint.config, max_length, name=checkpoint.name)
     config = _make_config(checkpoint, tokenizer, label_names)
     with precision_policy(precision):
         model, report = _load_weights(checkpoint, config)
@@ -73,12 +73,6 @@ def count_parameters(model: Any) -> tuple[int, int]:
         sum(int(tf.size(v)) for v in model.variables),
         sum(int(tf.size(v)) for v in model.trainable_variables),
     )
-
-
-def _check_length(checkpoint: Checkpoint, max_length: int | None) -> None:
-    longest = longest_input(checkpoint.config)
-    if max_length is not None and longest is not None and max_length > longest:
-        raise ModelError(f"--max-length {max_length} is more than the {longest} tokens that {checkpoint.name} takes.")
 
 
 def _make_config(checkpoint: Checkpoint, tokenizer: Any, label_names: Sequence[str]) -> Any:

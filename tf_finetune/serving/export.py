@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from tf_finetune.data.recorded import TextColumns, read_texts
 from tf_finetune.errors import ConfigError, ExportError, RunError
 from tf_finetune.files import publish_folder, staging_folder, write_text
+from tf_finetune.model.architectures import check_length
+from tf_finetune.model.checkpoint import open_checkpoint
 from tf_finetune.run import ModelFolder
 from tf_finetune.serving.exported import SIGNATURES, ExportFolder, ExportInfo
 from tf_finetune.serving.formats.models_config import LARGEST_VERSION, ModelsConfig, write_models_config
@@ -75,6 +77,9 @@ def export(
     _check_version(run, version)
     if signatures is not None:
         _check_signatures(signatures)
+    if max_length is not None:  # `load_run` looks too, but not before TensorFlow is there
+        checkpoint = open_checkpoint(run.model)
+        check_length(checkpoint.config, max_length, name=checkpoint.name)
     texts = _read_validation_texts(run)
 
     from tf_finetune.model.trained import load_run
