@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,10 @@ from tf_finetune.backend import tf
 __all__ = ["Groups", "Tokens", "find_tokens", "round_up"]
 
 GROUP_TOKENS = 512
-"""Tokens of rows that share an attention product: a long row is alone, and short rows are not many small products."""
-CLASSES = 2
-"""Lengths between a power of two and the next are told apart into so many classes, which share no product."""
+"""Tokens of rows that share an attention product, which bounds its size."""
+GROUP_CELLS = 512
+"""Score cells a head by which the rows of a group may differ: short rows share a product, and long rows of different
+length do not, since padding costs cells by the square of the length. Measured on IMDB (512 tokens): 8 % of a step."""
 MASKED = -1e9
 """Added to the score of a key that is padding; its probability is then 0 exactly."""
 
@@ -157,7 +157,6 @@ def _positions(input_ids: Any, padding_position: int | None) -> Any:
 
 
 def _group(length: Any, offset: Any) -> Groups:
-    doublings = tf.cast(tf.math.log(tf.cast(length, tf.float32)) * (CLASSES / math.log(2.0)), tf.int32)
-    blocks = (offset + length - 1) // GROUP_TOKENS
-    _, _, rows = tf.unique_with_counts(doublings * 2**24 + blocks)
+    classes, blocks = length * length // GROUP_CELLS, (offset + length - 1) // GROUP_TOKENS
+    _, _, rows = tf.unique_with_counts(tf.cast(classes, tf.int64) * 2**32 + tf.cast(blocks, tf.int64))
     return Groups(count=tf.shape(rows)[0], first_row=tf.cumsum(rows, exclusive=True), rows=rows)
