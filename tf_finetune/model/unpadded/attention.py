@@ -7,13 +7,16 @@ from typing import Any
 from tf_finetune.backend import tf
 from tf_finetune.model.unpadded.dropout import Place
 from tf_finetune.model.unpadded.random_bits import mask_cells
-from tf_finetune.model.unpadded.tokens import Tokens, round_up
+from tf_finetune.model.unpadded.sizes import round_up
+from tf_finetune.model.unpadded.tokens import Tokens
 
 __all__ = ["attend"]
 
 SHAPES = ([3, None, None, None, None], [None] * 4, [None] * 4)
 """What is kept of a group: q, k, v `[3, rows, heads, length, size]`; probabilities `[rows, heads, length, length]`, and
 the same after dropout."""
+MASK_STEPS = 2
+"""Sizes of masks between a power of two and the next: drawing too much is cheaper than compiling for many sizes."""
 
 
 def attend(projected: Any, tokens: Tokens, *, heads: int, place: Place | None, training: bool) -> Any:
@@ -112,7 +115,7 @@ class _Attention:
         if self.place is None:
             return probabilities, first_cell
         size = tf.size(probabilities)
-        mask = mask_cells(self.place.key, tf.constant(self.place.rate), round_up(size, 8), first_cell)
+        mask = mask_cells(self.place.key, tf.constant(self.place.rate), round_up(size, MASK_STEPS), first_cell)
         return probabilities * tf.reshape(mask[:size], tf.shape(probabilities)), first_cell + size
 
     def _join(self, array: Any, size: int) -> Any:

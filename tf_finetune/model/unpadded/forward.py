@@ -17,7 +17,14 @@ __all__ = ["encode"]
 
 
 def encode(
-    encoder: Encoder, input_ids: Any, attention_mask: Any, token_type_ids: Any, *, training: bool, seed: Any
+    encoder: Encoder,
+    input_ids: Any,
+    attention_mask: Any,
+    token_type_ids: Any,
+    *,
+    training: bool,
+    seed: Any,
+    sizes: tuple[int, ...] = (),
 ) -> Any:
     """Logits of a batch.
 
@@ -28,13 +35,18 @@ def encode(
         token_type_ids: int32 `[batch, length]`, or None.
         training: Whether gradients are wanted: compiled clusters with their own gradients, else plain operations.
         seed: int64 `[2]`, seed and step of dropout; None drops nothing.
+        sizes: Numbers of tokens that training rounds up to; see `round_size`.
 
     Returns:
         float32 `[batch, labels]`.
     """
     dropout = Dropout(seed)
     tokens = find_tokens(
-        input_ids, attention_mask, token_type_ids, padding_position=encoder.padding_position, rounded=training
+        input_ids,
+        attention_mask,
+        token_type_ids,
+        padding_position=encoder.padding_position,
+        sizes=sizes if training else None,
     )
     x = _embed(encoder, tokens, dropout, training=training)
     for layer in encoder.layers[:-1]:

@@ -28,11 +28,13 @@ class Unpadded:
         seed: Seed of dropout.
         counter: int64 variable, training calls so far. Dropout is a function of seed and counter alone: to resume,
             assign what it was. No weight of the model.
+        sizes: Numbers of tokens that training batches are rounded up to.
     """
 
-    def __init__(self, model: Any, *, seed: int) -> None:
+    def __init__(self, model: Any, *, seed: int, sizes: tuple[int, ...] = ()) -> None:
         self.model = model
         self.seed = seed
+        self.sizes = sizes
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="unpadded_training_calls")
         self.own_call = type(model).call.__get__(model)
         self._parameters = inspect.signature(self.own_call)
@@ -60,6 +62,7 @@ class Unpadded:
             types,
             training=training,
             seed=self._next() if training and dropout else None,
+            sizes=self.sizes,
         )
 
     def _next(self) -> Any:
@@ -88,7 +91,7 @@ class Unpadded:
         return None if unusual or rank is None or len(rank) != 2 else given
 
 
-def use_unpadded_encoder(model: Any, *, seed: int) -> Unpadded:
+def use_unpadded_encoder(model: Any, *, seed: int, sizes: tuple[int, ...] = ()) -> Unpadded:
     """Makes a model compute on the real tokens alone, in training and inference.
 
     The same variables, inputs, logits and gradients, but for dropout's masks; `compile`, `fit`, `evaluate`, `predict`,
@@ -98,6 +101,9 @@ def use_unpadded_encoder(model: Any, *, seed: int) -> Unpadded:
     Args:
         model: A transformers classifier that `why_not` has no reason against.
         seed: Seed of dropout.
+        sizes: Numbers of tokens that training batches are rounded up to, ascending, since parts are compiled for each
+            number; `choose_sizes` knows good ones. Without them, and beyond the largest, there are 16 between a power
+            of two and the next.
 
     Raises:
         ModelError: The unpadded encoder does not fit the model.
@@ -105,7 +111,7 @@ def use_unpadded_encoder(model: Any, *, seed: int) -> Unpadded:
     reason = why_not(model)
     if reason:
         raise ModelError(f"The unpadded encoder does not fit: {reason}. Use the model's own encoder.")
-    unpadded = Unpadded(model, seed=seed)
+    unpadded = Unpadded(model, seed=seed, sizes=sizes)
 
     @functools.wraps(type(model).call)  # with its signature, which Keras and the pipeline read
     def call(_: Any, *args: Any, **kwargs: Any) -> Any:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.backend import tf
+from tf_finetune.model.unpadded.sizes import round_size
 
-__all__ = ["Groups", "Tokens", "find_tokens", "round_up"]
+__all__ = ["Groups", "Tokens", "find_tokens"]
 
 GROUP_TOKENS = 512
 """Tokens of rows that share an attention product, which bounds its size."""
@@ -90,7 +91,12 @@ class Tokens:
 
 
 def find_tokens(
-    input_ids: Any, attention_mask: Any, token_type_ids: Any, *, padding_position: int | None, rounded: bool
+    input_ids: Any,
+    attention_mask: Any,
+    token_type_ids: Any,
+    *,
+    padding_position: int | None,
+    sizes: tuple[int, ...] | None = None,
 ) -> Tokens:
     """Leaves out the padding of a batch.
 
@@ -102,7 +108,8 @@ def find_tokens(
         attention_mask: `[batch, length]`, 0 for padding, in any column.
         token_type_ids: int32 `[batch, length]`, or None for zeros.
         padding_position: See `Encoder`.
-        rounded: Whether to round the number of tokens up, for clusters that are compiled for each number.
+        sizes: Numbers of tokens to round up to, for clusters that are compiled for each: see `round_size`. None does
+            not round.
     """
     attended = tf.not_equal(attention_mask, 0)
     first = tf.one_hot(tf.zeros_like(input_ids[:, 0]), tf.shape(input_ids)[1], True, False, dtype=tf.bool)
@@ -116,7 +123,7 @@ def find_tokens(
     row = tf.cast(cells[:, 0], tf.int32)
     cells = tf.stack([tf.gather(order, row), tf.cast(cells[:, 1], tf.int32)], axis=1)
     count = tf.shape(row)[0]
-    extra = [[0, (round_up(count + 1) if rounded else count + 1) - count]]
+    extra = [[0, (count + 1 if sizes is None else round_size(count + 1, sizes)) - count]]
 
     def pick(grid: Any) -> Any:
         return tf.pad(tf.gather_nd(grid, cells), extra)
@@ -134,18 +141,6 @@ def find_tokens(
         place=tf.argsort(order),
         groups=_group(length, offset),
     )
-
-
-def round_up(count: Any, steps: int = 16) -> Any:
-    """The next of few numbers: `steps` of them between a power of two and the next, so at most 1 in `steps` too many.
-
-    Args:
-        count: int32 scalar.
-        steps: A power of two.
-    """
-    powers = tf.constant([2**i for i in range(1, 31)])
-    step = tf.bitwise.left_shift(1, tf.reduce_sum(tf.cast(powers <= count // steps, tf.int32)))
-    return (count + step - 1) // step * step
 
 
 def _positions(input_ids: Any, padding_position: int | None) -> Any:
