@@ -1,6 +1,7 @@
-"""Ratios with their spread, tables and bars."""
+"""Ratios with their spread, tables, bars and lines."""
 
 import html
+import math
 import statistics
 
 
@@ -60,3 +61,76 @@ def bar_chart(title, unit, groups):
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 80}" height="{y + 20}" '
         f'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'
     )
+
+
+THEMES = """
+.ground { fill: #ffffff } text { fill: #24292f } .grid { stroke: #d8dee4 } .line { fill: none; stroke-width: 2 }
+@media (prefers-color-scheme: dark) { .ground { fill: #0d1117 } text { fill: #e6edf3 } .grid { stroke: #30363d } }
+"""
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
+"""Of Tableau, which can be told apart on white and on black."""
+
+
+def line_chart(title, x_title, panels):
+    """Lines over two logarithmic axes, one panel below the other, in light and dark colours, as SVG text.
+
+    Args:
+        title: What is shown.
+        x_title: What the horizontal axis counts.
+        panels: Title with unit to {line name: {x: y}}; all numbers above 0.
+    """
+    left, right, width, height, top = 80, 230, 460, 240, 84
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
+    xs = sorted({x for lines in panels.values() for line in lines.values() for x in line})
+    first, decades = math.log10(xs[0]), max(math.log10(xs[-1] / xs[0]), 0.1)
+
+    def across(x):
+        return left + width * (math.log10(x) - first) / decades
+
+    parts = [f'<text x="16" y="28" font-size="16" font-weight="bold">{html.escape(title)}</text>']
+    for name, lines in panels.items():
+        parts += [f'<text x="16" y="{top - 20}" font-weight="bold">{html.escape(name)}</text>']
+        parts += [f'<path class="grid" d="M{across(x):.1f} {top}v{height}"/>' for x in xs]
+        parts += [f'<text x="{across(x):.1f}" y="{top + height + 18}" text-anchor="middle">{x:,}</text>' for x in xs]
+        parts += _log_lines(lines, colours, across, left=left, width=width, top=top, height=height)
+        parts.append(f'<text x="{left + width + 44}" y="{top + height + 18}">{html.escape(x_title)}</text>')
+        top += height + 76
+    body = "\n".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + right} {top - 40}" '
+        f'width="{left + width + right}" height="{top - 40}" font-family="sans-serif" font-size="13">\n'
+        f'<style>{THEMES}</style>\n<rect class="ground" width="100%" height="100%"/>\n{body}\n</svg>\n'
+    )
+
+
+def _log_lines(lines, colours, across, *, left, width, top, height):
+    """Grid, lines and their names in one panel, whose vertical axis has whole decades."""
+    values = [y for line in lines.values() for y in line.values()]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
+
+    def down(y):
+        return top + height * (high - math.log10(y)) / (high - low)
+
+    parts = []
+    for power in range(low, high + 1):
+        y = down(10.0**power)
+        parts += [
+            f'<path class="grid" d="M{left} {y:.1f}h{width}"/>',
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,.{max(-power, 0)}f}</text>',
+        ]
+    label = math.inf
+    ends = {name: down(line[max(line)]) for name, line in lines.items()}
+    for name in sorted(lines, key=ends.get, reverse=True):  # from below, so that names keep apart
+        colour = colours[name]
+        points = [(across(x), down(y)) for x, y in sorted(lines[name].items())]
+        label = min(ends[name] + 4, label - 16)
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        parts.append(f'<path class="line" stroke="{colour}" d="M{path}"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
+        parts += [
+            f'<circle cx="{left + width + 16}" cy="{label - 4:.1f}" r="4" fill="{colour}"/>',
+            f'<text x="{left + width + 26}" y="{label:.1f}">{html.escape(name)}</text>',
+        ]
+    return parts

@@ -65,6 +65,9 @@ def test_ids_are_memory_mapped(load, examples, cache):
     assert isinstance(table.ids, np.memmap) and isinstance(table.types, np.memmap)
     assert (table.ids.dtype, table.types.dtype, table.labels.dtype) == (np.int32, np.int8, np.int32)
     assert not table.ids.flags.writeable
+    again = encode(examples, load("wordpiece"), max_length=12)
+    assert isinstance(again.ids, np.memmap) and isinstance(again.types, np.memmap)
+    assert again.labels is examples.labels
 
 
 def test_the_second_call_does_not_tokenize(load, examples, cache, encoded_rows):
@@ -98,8 +101,8 @@ def truncate_ids(folder):
     (folder / "ids").write_bytes((folder / "ids").read_bytes()[:-4])
 
 
-def remove_labels(folder):
-    (folder / "labels").unlink()
+def remove_types(folder):
+    (folder / "types").unlink()
 
 
 def remove_meta(folder):
@@ -114,7 +117,50 @@ def foreign_meta(folder):
     (folder / "table.json").write_text(json.dumps({"sizes": ["ids"]}))
 
 
-@pytest.mark.parametrize("tear", [truncate_ids, remove_labels, remove_meta, break_meta, foreign_meta])
+def with_sizes(folder):
+    """The sizes in table.json become those of the files."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "table.json"}
+    (folder / "table.json").write_text(json.dumps({"sizes": sizes}))
+
+
+def fewer_tokens(folder):
+    truncate_ids(folder)
+    with_sizes(folder)
+
+
+def fewer_rows(folder):
+    for name in ("lengths", "full_lengths"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:-4])
+    with_sizes(folder)
+
+
+def no_rows(folder):
+    for name in ("ids", "types", "lengths", "full_lengths"):
+        (folder / name).write_bytes(b"")
+    with_sizes(folder)
+
+
+def change_lengths(folder, changes):
+    lengths = np.fromfile(folder / "lengths", np.int32)
+    lengths[: len(changes)] += np.array(changes, np.int32)
+    lengths.tofile(folder / "lengths")
+
+
+def other_lengths(folder):
+    change_lengths(folder, [1])
+
+
+def negative_lengths(folder):
+    change_lengths(folder, [-1000, 1000])  # the sum is right
+
+
+TEARS = [
+    *(truncate_ids, remove_types, remove_meta, break_meta, foreign_meta),
+    *(fewer_tokens, fewer_rows, no_rows, other_lengths, negative_lengths),
+]
+
+
+@pytest.mark.parametrize("tear", TEARS)
 def test_a_torn_table_is_made_again(load, examples, cache, tear):
     first = content(encode(examples, load("wordpiece"), max_length=12))
     (folder,) = cache.iterdir()
@@ -163,9 +209,9 @@ def test_a_whole_table_is_not_taken_for_a_torn_one(load, examples, cache, monkey
     inode = folder.stat().st_ino
     plain, looks = table_module._is_whole, []
 
-    def late(path):
-        looks.append(path)
-        return len(looks) > 1 and plain(path)
+    def late(*arguments):
+        looks.append(arguments)
+        return len(looks) > 1 and plain(*arguments)
 
     monkeypatch.setattr(table_module, "_is_whole", late)
     assert content(encode(examples, load("wordpiece"), max_length=12)) == content(table)

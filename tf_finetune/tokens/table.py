@@ -26,17 +26,18 @@ __all__ = ["TokenTable", "encode"]
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 PAD_MULTIPLE = 8
 BATCH_TEXTS = 1024
-COLUMNS = {"ids": np.int32, "types": np.int8, "lengths": np.int32, "full_lengths": np.int32, "labels": np.int32}
+COLUMNS = {"ids": np.int32, "types": np.int8, "lengths": np.int32, "full_lengths": np.int32}
+"""Files of a table: values one after the other without a header, memory-mapped as they are, so nothing is unpickled."""
 
 
 @dataclass(frozen=True)
 class TokenTable:
     """Token ids and labels of `n` rows.
 
-    `ids` and `types` are memory-mapped: only the rows of a batch are read. In memory are 20 bytes a row.
+    `ids` and `types` are memory-mapped: only the rows of a batch are read. In memory are 16 bytes a row.
 
     Attributes:
         ids: int32 `[tokens]`, all rows one after the other.
@@ -68,18 +69,22 @@ class TokenTable:
         """int64 `[n]`, tokens in each row."""
         return np.diff(self.offsets)
 
-    def pad(self, rows: np.ndarray, *, multiple: int = PAD_MULTIPLE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pad(
+        self, rows: np.ndarray, *, multiple: int = PAD_MULTIPLE, length: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pads some rows to one length: the longest, rounded up to `multiple`, at most `max_length`.
 
         Args:
             rows: int64 `[batch]`.
             multiple: Lengths are rounded up to a multiple of it.
+            length: Pad to this length instead, which no row may exceed.
 
         Returns:
             `input_ids`, `attention_mask` and `token_type_ids`, each int32 `[batch, length]`.
         """
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
-        length = padded_length(int((ends - starts).max(initial=1)), multiple=multiple, max_length=self.max_length)
+        if length is None:
+            length = padded_length(int((ends - starts).max(initial=1)), multiple=multiple, max_length=self.max_length)
         ids = np.full((len(rows), length), self.pad_id, np.int32)  # [batch, length]
         types = np.full((len(rows), length), self.pad_type, np.int32)
         mask = np.zeros((len(rows), length), np.int32)
@@ -133,10 +138,10 @@ def encode(
     key = json.dumps([FORMAT, examples.fingerprint, tokenizer_fingerprint(tokenizer), max_length, truncate])
     folder = cache_folder(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
     while True:
-        if not _is_whole(folder):
+        if not _is_whole(folder, len(examples)):
             _write(examples, encoder, folder)
         try:
-            return _open(folder, tokenizer, max_length)
+            return _open(folder, examples.labels, tokenizer, max_length)
         except FileNotFoundError:  # another process took it for torn in the middle of our looking
             logger.debug("token table vanished: %s", folder)
 
@@ -156,49 +161,50 @@ def _offsets(lengths: np.ndarray) -> np.ndarray:
 def _write(examples: Examples, encoder: TextEncoder, folder: Path) -> None:
     """Writes the columns of a table batch by batch and publishes the folder by rename."""
     try:
-        _clear_torn(folder)
+        _clear_torn(folder, len(examples))
         with new_folder(folder) as staging:
             files: dict[str, BinaryIO] = {name: open(staging / name, "wb") for name in COLUMNS}  # noqa: SIM115
             try:
-                start = 0
                 for texts, pairs in examples.batches(BATCH_TEXTS):
                     encoded = encoder.encode(texts, pairs)
-                    labels = examples.labels[start : start + len(texts)]
-                    start += len(texts)
                     for name, dtype in COLUMNS.items():
-                        column = labels if name == "labels" else getattr(encoded, name)
-                        files[name].write(np.ascontiguousarray(column, dtype=dtype).tobytes())
+                        files[name].write(np.ascontiguousarray(getattr(encoded, name), dtype=dtype).tobytes())
             finally:
                 for file in files.values():
                     file.close()
             sizes = {name: (staging / name).stat().st_size for name in COLUMNS}
             write_json(staging / "table.json", {"format": FORMAT, "sizes": sizes})
     except (RunError, OSError) as error:
-        if not _is_whole(folder):  # else another process has written the same table meanwhile
+        if not _is_whole(folder, len(examples)):  # else another process has written the same table meanwhile
             raise RunError(
                 f"Cannot write the token table {folder}: {error} Name another folder: --cache-dir."
             ) from error
 
 
-def _clear_torn(folder: Path) -> None:
+def _clear_torn(folder: Path, rows: int) -> None:
     """Removes a table that is not whole, by a rename first, so that nobody finds half of it."""
     aside = folder.with_name(f".torn-{folder.name}-{secrets.token_hex(4)}")
     with contextlib.suppress(FileNotFoundError):
-        if not _is_whole(folder):
+        if not _is_whole(folder, rows):
             folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether the folder holds a finished table whose files have the sizes that were written."""
+def _is_whole(folder: Path, rows: int) -> bool:
+    """Whether the folder holds a finished table of `rows` rows: sizes as written, lengths that add up to the tokens."""
     try:
-        sizes = read_json(folder / "table.json")["sizes"]
-        return all((folder / name).stat().st_size == sizes[name] for name in COLUMNS)
-    except (RunError, OSError, KeyError, TypeError):
+        sizes = {name: (folder / name).stat().st_size for name in COLUMNS}
+        if sizes != read_json(folder / "table.json").get("sizes"):
+            return False
+        lengths = np.fromfile(folder / "lengths", COLUMNS["lengths"], count=rows)
+    except (RunError, OSError):
         return False
+    tokens = int(lengths.sum(dtype=np.int64))
+    values = {"ids": tokens, "types": tokens, "lengths": rows, "full_lengths": rows}
+    return sizes == {name: values[name] * np.dtype(COLUMNS[name]).itemsize for name in COLUMNS} and lengths.min() > 0
 
 
-def _open(folder: Path, tokenizer: Any, max_length: int) -> TokenTable:
+def _open(folder: Path, labels: np.ndarray, tokenizer: Any, max_length: int) -> TokenTable:
     logger.debug("token table: %s", folder)
     columns = {name: np.memmap(folder / name, dtype=dtype, mode="r") for name, dtype in COLUMNS.items()}
     return TokenTable(
@@ -206,7 +212,7 @@ def _open(folder: Path, tokenizer: Any, max_length: int) -> TokenTable:
         types=columns["types"],
         offsets=_offsets(columns["lengths"]),
         full_lengths=np.array(columns["full_lengths"]),
-        labels=np.array(columns["labels"]),
+        labels=labels,
         max_length=max_length,
         **_padding(tokenizer),
     )
