@@ -135,6 +135,18 @@ def test_a_section_of_another_kind_is_refused() -> None:
             {"model": ModelConfig(jit_compile=True), "fit": FitConfig(batching="plain", token_budget=512)},
             "--jit-compile does not go with --token-budget 512",
         ),
+        (
+            {"model": ModelConfig(encoder="unpadded", jit_compile=True), "fit": FitConfig(batching="plain")},
+            "--encoder unpadded does not go with --jit-compile",
+        ),
+        (
+            {"model": ModelConfig(encoder="unpadded", precision="mixed_bfloat16")},
+            "--encoder unpadded does not go with --precision mixed_bfloat16",
+        ),
+        (
+            {"model": ModelConfig(devices="gpu:")},
+            "--devices takes auto, cpu or a list as in gpu:0,1. Received: 'gpu:'.",
+        ),
         ({"data": DataConfig(encoding="utf-9")}, "--encoding utf-9: Python has no such text encoding"),
         ({"data": DataConfig(encoding="hex")}, "--encoding hex: Python has no such text encoding"),
     ],
@@ -156,4 +168,5 @@ def test_combinations_with_an_effect_are_accepted() -> None:
     Config(fit=FitConfig(token_budget=4095))
     Config(fit=FitConfig(token_budget=4096, gradient_accumulation=2))
     Config(model=ModelConfig(jit_compile=True), fit=FitConfig(batching="bucketed"))
+    Config(model=ModelConfig(encoder="auto", precision="mixed_bfloat16", devices="gpu: 0, 1"))
     assert config.fit.patience == 1 and config.data.encoding == "cp1252"

@@ -26,7 +26,7 @@ OTHER = {
     "truncate": "tail",
     "cache_dir": "a: b # c",
     "model": "Grüße 日本 \u2028 \x85 \x7f \ud83d\ude00 'quoted' \"twice\" \\ \n tail ",
-    "encoder": "unpadded",
+    "encoder": "model",
     "freeze": "0",
     "precision": "mixed_float16",
     "jit_compile": False,

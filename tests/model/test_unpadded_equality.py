@@ -25,11 +25,48 @@ def test_logits_and_all_gradients_with_padding_anywhere(kind):
     assert largest(differences) < BOUND
 
 
-@pytest.mark.parametrize("lengths", [(1,), (1, 1, 1), (LONGEST,) * 3, (LONGEST, *[2] * 40)])
-def test_any_batch_and_any_length(lengths):
-    from tf_finetune.model.unpadded import check_equal
+BATCHES = [(1,), (7,), (1, 1, 1), (LONGEST,) * 3, (LONGEST, *[2] * 40), (9, 4, 1, 7, 12, 5)]
+"""Lengths of the rows of batches."""
 
-    assert largest(check_equal(shared("bert"), *batch(lengths=lengths))) < BOUND
+
+def weighted_step(model, forward):
+    """Logits and gradients of all variables, for rows with weights and smoothed labels: one trace for all sizes."""
+    from tf_finetune.backend import tf
+    from tf_finetune.model.loss import make_loss
+
+    loss = make_loss(label_smoothing=0.2)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(inputs, labels, weights):
+        with tf.GradientTape() as tape:
+            logits = forward(inputs)
+            value = loss(labels, logits, sample_weight=weights)
+        gradients = tape.gradient(value, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [logits, *map(tf.convert_to_tensor, gradients)]
+
+    spec = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
+    names = batch(model.config.model_type)[0]
+    return step.get_concrete_function({name: tf.TensorSpec([None, None], tf.int32, name) for name in names}, *spec)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_batch_and_any_length_with_class_weights_and_smoothing(kind):
+    from tf_finetune.backend import tf
+    from tf_finetune.model.unpadded.switch import Unpadded
+
+    model = shared(kind)
+    unpadded = Unpadded(model, seed=0)
+    theirs = weighted_step(model, lambda inputs: model(inputs, training=False).logits)
+    ours = weighted_step(model, lambda inputs: unpadded.logits(inputs, training=True, dropout=False))
+    class_weights = np.array([0.5, 0.0, 3.0], np.float32)
+    for lengths in BATCHES:
+        inputs, labels = batch(kind, lengths=lengths)
+        values = tf.nest.map_structure(tf.constant, (inputs, labels, class_weights[labels]))
+        found, expected = ours(*values), theirs(*values)
+        assert len(found) == len(expected) == 1 + len(model.trainable_variables)
+        for one, other in zip(found, expected):
+            assert np.abs(one - other).max() < BOUND, lengths
+        assert max(np.abs(gradient).max() for gradient in expected[1:]) > 1e-2
 
 
 def test_rows_longer_than_a_group():

@@ -40,22 +40,17 @@ def short(variable):
     return variable.name.partition("/")[2]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"parts": 4},
-        {"weights": [1, 0.5, 0, 2, 3, 1], "smoothing": 0.1},
-        {"frozen": "embeddings,0"},
-    ],
-    ids=str,
-)
-def test_fit_gives_the_same_weights(settings):
-    ours, our_history = fitted(**settings)
-    theirs, their_history = fitted(unpadded=False, **settings)
+EVERYTHING = {"parts": 4, "weights": [1, 0.5, 0, 2, 3, 1], "smoothing": 0.1, "frozen": "embeddings,0"}
+OTHERS = [pytest.param(kind, EVERYTHING, marks=pytest.mark.slow) for kind in SIZES if kind != "bert"]
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("bert", {}), ("bert", EVERYTHING), *OTHERS])
+def test_fit_gives_the_same_weights(kind, settings):
+    ours, our_history = fitted(kind, **settings)
+    theirs, their_history = fitted(kind, unpadded=False, **settings)
     for name in their_history:
         assert our_history[name] == pytest.approx(their_history[name], abs=1e-5)
-    before = {short(variable): variable.numpy() for variable in make("bert").variables}
+    before = {short(variable): variable.numpy() for variable in make(kind).variables}
     moved = 0.0
     for one, other in zip(ours.variables, theirs.variables, strict=True):
         assert np.abs(one.numpy() - other.numpy()).max() < 1e-5
@@ -197,12 +192,20 @@ def test_what_does_not_fit_is_refused_with_the_reason(kind, settings, reason):
     assert why_not(model) and "call" not in vars(model)
 
 
-def test_other_precision_and_xla_are_refused():
+@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_other_precision_is_refused(kind, dtype):
     from tf_finetune.backend import precision_policy
     from tf_finetune.model.unpadded import why_not
 
-    with precision_policy("mixed_bfloat16"):
-        assert "bfloat16" in why_not(make("bert", num_hidden_layers=1))
+    one_layer = {"n_layers": 1} if kind == "distilbert" else {"num_hidden_layers": 1}
+    with precision_policy(f"mixed_{dtype}"):
+        assert why_not(make(kind, **one_layer)) == f"it computes in {dtype}, and only float32 was found equal"
+
+
+def test_xla_is_refused():
+    from tf_finetune.model.unpadded import why_not
+
     model = make("bert", num_hidden_layers=1)
     assert why_not(model) is None
     model.compile(optimizer="sgd", jit_compile=True)

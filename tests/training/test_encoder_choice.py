@@ -45,10 +45,10 @@ def test_where_it_fits_the_unpadded_encoder_is_used(parts):
     assert choice.line.startswith("encoder: unpadded (logits and gradients within ")
 
 
-def test_the_model_keeps_its_own_if_asked(parts):
+def test_the_model_keeps_its_own_with_encoder_model(parts):
     choice = choose(parts, "model")
     assert not choice.unpadded and not is_unpadded(parts[0])
-    assert choice.line == "encoder: the model's own (as asked)"
+    assert choice.line == "encoder: the model's own (--encoder model)"
 
 
 @pytest.mark.parametrize("difference", [1e-3, float("nan")])
@@ -69,6 +69,32 @@ def test_one_that_does_not_fit_is_not_used(parts):
         choose(parts, "unpadded", jit_compile=True)
     parts[0].config.hidden_act = "relu"
     assert "activation" in choose(parts).reason
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_mixed_precision_keeps_the_models_own(parts, tiny_checkpoint, dtype):
+    from tf_finetune import load_model, load_tokenizer
+    from tf_finetune.model.checkpoint import open_checkpoint
+
+    tokenizer = load_tokenizer(tiny_checkpoint)
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    model = load_model(checkpoint, tokenizer, label_names=table_labels(), precision=f"mixed_{dtype}")
+    half = (model, *parts[1:])
+    reason = f"it computes in {dtype}, and only float32 was found equal"
+    assert choose(half).line == f"encoder: the model's own ({reason})" and not is_unpadded(model)
+    with pytest.raises(ConfigError, match=f"--encoder unpadded: {reason}. Leave it out"):
+        choose(half, "unpadded")
+
+
+def test_mpnet_keeps_its_own(parts):
+    from tests.model.unpadded_models import SIZES, make
+
+    model = make("mpnet", **{**SIZES["roberta"], "num_hidden_layers": 1})
+    line = choose((model, *parts[1:])).line
+    assert line.endswith(
+        "(TFMPNetForSequenceClassification: its attention adds a bias for each distance between two tokens)"
+    )
+    assert not is_unpadded(model)
 
 
 def test_both_encoders_train_the_same_model(tiny_checkpoint, tmp_path):

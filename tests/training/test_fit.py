@@ -257,8 +257,9 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(config, tmp_path):
 def test_what_the_user_got_wrong_is_said_before_tensorflow_is_imported(tiny_checkpoint):
     code = (
         "import sys\n"
-        "from tf_finetune import Config, DataConfig, ModelConfig, fit\n"
-        "config = Config(data=DataConfig(data=('missing.csv',)), model=ModelConfig(model=sys.argv[1]))\n"
+        "from tf_finetune import Config, DataConfig, ModelConfig, TokensConfig, fit\n"
+        "model, tokens = ModelConfig(model=sys.argv[1]), TokensConfig(max_length=16)\n"
+        "config = Config(data=DataConfig(data=('missing.csv',)), model=model, tokens=tokens)\n"
         "try:\n    fit(config)\n"
         "except Exception as error:\n    print(type(error).__name__, 'tensorflow' in sys.modules)\n"
     )

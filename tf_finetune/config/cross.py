@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from tf_finetune.config.option import Option
 __all__ = ["cross_faults"]
 
 Values = Mapping[str, Any]
+
+DEVICES = re.compile(r"auto|cpu|gpu:\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*")
 
 
 def cross_faults(values: Values, options: Mapping[str, Option], *, wrong: frozenset[str] = frozenset()) -> list[str]:
@@ -102,6 +105,25 @@ def _check_xla_sizes(values: Values, options: Mapping[str, Option]) -> str | Non
     return None
 
 
+def _check_encoder(values: Values, options: Mapping[str, Option]) -> str | None:
+    if values["encoder"] != "unpadded":
+        return None
+    if values["jit_compile"]:
+        return "--encoder unpadded does not go with --jit-compile: XLA needs shapes that do not depend on the padding."
+    if values["precision"] != "float32":
+        return (
+            f"--encoder unpadded does not go with --precision {values['precision']}: only float32 was found equal to "
+            "the model's own encoder."
+        )
+    return None
+
+
+def _check_devices(values: Values, options: Mapping[str, Option]) -> str | None:
+    if DEVICES.fullmatch(values["devices"]):
+        return None
+    return f"--devices takes auto, cpu or a list as in gpu:0,1. Received: {values['devices']!r:.80}."
+
+
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], str | None]], ...] = (
     (("end_learning_rate", "learning_rate"), _check_rates),
     (("patience", "epochs"), _check_patience),
@@ -110,4 +132,6 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], st
     (("encoding",), _check_encoding),
     (("token_budget", "max_length", "batch_size", "gradient_accumulation"), _check_token_budget),
     (("jit_compile", "batching", "token_budget"), _check_xla_sizes),
+    (("encoder", "jit_compile", "precision"), _check_encoder),
+    (("devices",), _check_devices),
 )

@@ -101,7 +101,7 @@ class ModelConfig(Section):
         DEFAULT_MODEL, "Pretrained model: a local folder, a model folder of ours, or a hub name.", metavar="NAME"
     )
     encoder: str = option(
-        "model",
+        "auto",
         "unpadded: compute on the real tokens alone; model: the model's own, with padding; auto: unpadded where it "
         "fits the model and was found equal on a few rows.",
         choices=("auto", "unpadded", "model"),
@@ -116,7 +116,9 @@ class ModelConfig(Section):
         "Keras precision policy; the variables stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    jit_compile: bool = option(False, "Compile the training step with XLA; one compilation for each batch shape.")
+    jit_compile: bool = option(
+        False, "Compile training with XLA, for at most seven batch shapes; their lengths are chosen from the data."
+    )
     devices: str = option(
         "auto",
         "auto: all GPUs, else the CPU; cpu; or gpu:0,1. More than one is a MirroredStrategy.",

@@ -17,6 +17,7 @@ __all__ = [
     "NOT_TEXT",
     "RESERVED_POSITIONS",
     "check_architecture",
+    "check_kind",
     "check_length",
     "check_settings",
     "longest_input",
@@ -35,8 +36,11 @@ BROKEN = {
     ("deberta", "jit_compile"): "XLA cannot compile the gradient of the condition in its attention",
     ("longformer", "jit_compile"): "XLA cannot convert its sliding-window attention",
     ("longformer", "mixed_bfloat16"): "its attention mixes bfloat16 with float32",
+    ("longformer", "mixed_float16"): "its attention mixes float16 with float32",
     ("mistral", "mixed_bfloat16"): "its causal mask is float32 whatever the policy",
+    ("mistral", "mixed_float16"): "its causal mask is float32 whatever the policy",
     ("xlnet", "mixed_bfloat16"): "its layers mix bfloat16 with float32",
+    ("xlnet", "mixed_float16"): "its layers mix float16 with float32",
 }
 """(model_type, setting) -> why the setting is refused. All are faults of the model's TensorFlow code."""
 
@@ -63,10 +67,7 @@ def check_architecture(model_type: Any, known: list[str]) -> None:
     Raises:
         ModelError: It has none, or is no classifier of texts. The message names the nearest ones that have it.
     """
-    if not isinstance(model_type, str):
-        raise ModelError(f"config.json must name the architecture as model_type. Received: {model_type!r}.")
-    if model_type in NOT_TEXT:
-        raise ModelError(f"The architecture {model_type!r} is not supported: {NOT_TEXT[model_type]}.")
+    check_kind(model_type)
     if model_type not in known:
         usable = sorted(set(known) - set(NOT_TEXT))
         near = difflib.get_close_matches(model_type, usable, n=3, cutoff=0.4) or ["bert", "distilbert", "roberta"]
@@ -74,6 +75,21 @@ def check_architecture(model_type: Any, known: list[str]) -> None:
             f"The architecture {model_type!r} has no TensorFlow class for sequence classification in transformers. "
             f"Nearest ones that have it: {', '.join(near)}. All: {', '.join(usable)}."
         )
+
+
+def check_kind(model_type: Any) -> None:
+    """Refuses an architecture that is known not to classify texts.
+
+    Args:
+        model_type: `model_type` of the checkpoint's config.json.
+
+    Raises:
+        ModelError: With the reason.
+    """
+    if not isinstance(model_type, str):
+        raise ModelError(f"config.json must name the architecture as model_type. Received: {model_type!r}.")
+    if model_type in NOT_TEXT:
+        raise ModelError(f"The architecture {model_type!r} is not supported: {NOT_TEXT[model_type]}.")
 
 
 def check_settings(model_type: str, *, precision: str, jit_compile: bool) -> None:

@@ -44,7 +44,7 @@ def compile_model(
         clip_norm: Largest global norm of the gradients; 0 turns clipping off.
         label_smoothing: Probability mass spread over all classes.
         cuts: How batches are cut into micro-batches; not at all without it.
-        jit_compile: Compile the training step with XLA.
+        jit_compile: Compile training and evaluation with XLA, which compiles each batch shape apart: see `few_shapes`.
         loss: A Keras loss of your own instead of cross-entropy.
         optimizer: A Keras optimizer of your own instead of Adam.
 

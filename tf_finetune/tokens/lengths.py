@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_finetune.tokens.cuts import Cuts
 from tf_finetune.tokens.order import batch_order, padded_tokens
+from tf_finetune.tokens.shapes import FewShapes
 from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
 
 __all__ = ["LengthReport", "report_lengths"]
@@ -71,6 +72,7 @@ def report_lengths(
     batching: str,
     seed: int = 0,
     cuts: Cuts = Cuts(),  # noqa: B008
+    shapes: FewShapes | None = None,
 ) -> LengthReport:
     """Measures lengths, truncation and the padding of the first epoch.
 
@@ -80,11 +82,14 @@ def report_lengths(
         batching: ``exact``, ``bucketed`` or ``plain``.
         seed: Seed of the order.
         cuts: How batches are cut into micro-batches.
+        shapes: The few shapes that batches are padded to, if so.
     """
     lengths, full = table.lengths, table.full_lengths
 
-    def padded(order: str, cuts: Cuts) -> int:
+    def padded(order: str, cuts: Cuts, shapes: FewShapes | None) -> int:
         rows = batch_order(lengths, batch_size=batch_size, order=order, seed=seed)
+        if shapes:
+            return shapes.positions(lengths, rows)
         longest = table.max_length
         return padded_tokens(lengths, rows, batch_size=batch_size, multiple=PAD_MULTIPLE, max_length=longest, cuts=cuts)
 
@@ -95,8 +100,8 @@ def report_lengths(
         truncated=float((full > table.max_length).mean()),
         lost=float(1.0 - lengths.sum() / full.sum()) if full.sum() else 0.0,
         tokens=int(lengths.sum()),
-        padded=padded(batching, cuts),
-        padded_plain=padded("plain", Cuts()),
+        padded=padded(batching, cuts, shapes),
+        padded_plain=padded("plain", Cuts(), None),
         batching=batching,
         cut=cuts.needed,
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from tf_finetune.tokens.cuts import Cuts
 
-__all__ = ["batch_order", "padded_tokens"]
+__all__ = ["batch_order", "batch_tokens", "padded_tokens"]
 
 WINDOW_BATCHES = 50
 """Batches whose rows are sorted by length together. Fifty leave 1 to 5 % padding on reviews, and the order random
@@ -50,6 +50,15 @@ def batch_order(lengths: np.ndarray, *, batch_size: int, order: str, seed: int =
     full = n // batch_size
     batches = rows[: full * batch_size].reshape(full, batch_size)
     return np.concatenate([batches[generator.permutation(full)].reshape(-1), rows[full * batch_size :]])
+
+
+def batch_tokens(lengths: np.ndarray, *, batch_size: int, order: str, seed: int, epochs: int) -> np.ndarray:
+    """Real tokens of all batches of a run, int64 `[epochs * batches]`; the arguments are those of `batch_order`."""
+    starts = np.arange(0, len(lengths), batch_size)
+    orders = (
+        batch_order(lengths, batch_size=batch_size, order=order, seed=seed, epoch=epoch) for epoch in range(epochs)
+    )
+    return np.concatenate([np.add.reduceat(lengths[rows].astype(np.int64), starts) for rows in orders])
 
 
 def padded_tokens(

@@ -10,6 +10,7 @@ import numpy as np
 from tf_finetune.backend import tf
 from tf_finetune.errors import ModelError
 from tf_finetune.tokens.order import batch_order
+from tf_finetune.tokens.shapes import FewShapes
 from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
 
 __all__ = ["input_spec", "make_dataset", "steps_per_epoch"]
@@ -50,8 +51,11 @@ def steps_per_epoch(table: TokenTable, *, batch_size: int) -> int:
 class _Batches:
     """Makes batch number `step` of an endless run: epoch `step // steps`, batch `step % steps`."""
 
-    def __init__(self, table: TokenTable, *, batch_size: int, order: str, seed: int, multiple: int) -> None:
-        self.table, self.batch_size, self.order, self.seed, self.multiple = table, batch_size, order, seed, multiple
+    def __init__(
+        self, table: TokenTable, *, batch_size: int, order: str, seed: int, multiple: int, shapes: FewShapes | None
+    ) -> None:
+        self.table, self.batch_size, self.order, self.seed = table, batch_size, order, seed
+        self.multiple, self.shapes = multiple, shapes
         self.steps = steps_per_epoch(table, batch_size=batch_size)
         self.lengths = table.lengths
         self._rows: tuple[int, np.ndarray] = (-1, np.zeros(0, np.int64))
@@ -67,7 +71,8 @@ class _Batches:
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         rows = self.rows(step)
-        return (*self.table.pad(rows, multiple=self.multiple), self.table.labels[rows])
+        length = self.shapes.length(len(rows), int(self.lengths[rows].max())) if self.shapes else None
+        return (*self.table.pad(rows, multiple=self.multiple, length=length), self.table.labels[rows])
 
 
 def make_dataset(
@@ -79,6 +84,7 @@ def make_dataset(
     seed: int = 0,
     epochs: int = 1,
     multiple: int = PAD_MULTIPLE,
+    shapes: FewShapes | None = None,
 ) -> Any:
     """Batches of a token table.
 
@@ -94,12 +100,13 @@ def make_dataset(
             `batch_order`.
         seed: Seed of the order.
         epochs: Passes over the table.
-        multiple: Batches are padded to a multiple of this length.
+        multiple: Batches are padded to a multiple of this length,
+        shapes: or to the lengths of these, from `few_shapes` with the same table, batch size, order and seed.
 
     Returns:
         A `tf.data.Dataset` of `({name: int32 [batch, length]}, int32 [batch])`.
     """
-    batches = _Batches(table, batch_size=batch_size, order=order, seed=seed, multiple=multiple)
+    batches = _Batches(table, batch_size=batch_size, order=order, seed=seed, multiple=multiple, shapes=shapes)
 
     def load(step: Any) -> tuple[dict[str, Any], Any]:
         """Batch number `step`, with the shapes that NumPy functions lose."""

@@ -13,9 +13,28 @@ from typing import Any
 from tf_finetune.config import TokensConfig
 from tf_finetune.errors import TokenizerError
 
-__all__ = ["load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fingerprint"]
+__all__ = ["check_tokenizer", "load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fingerprint"]
 
 CODE_KEYS = ("auto_map", "custom_pipelines")
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+"""Files of which a fast tokenizer has one at least."""
+ADVICE = "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Refuses a tokenizer folder for what can be seen from its files, without loading it.
+
+    Args:
+        folder: Folder with `tokenizer.json`, or with the vocabulary of a tokenizer that has a fast form.
+
+    Raises:
+        TokenizerError: There is no such folder, it has no vocabulary, or it names code.
+    """
+    if not folder.is_dir():
+        raise TokenizerError(f"There is no tokenizer folder {folder}.")
+    _refuse_code(folder)
+    if not any(any(folder.glob(pattern)) for pattern in VOCABULARIES):
+        raise TokenizerError(f"{folder} holds no tokenizer that can be loaded. {ADVICE}")
 
 
 def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncate: str = TokensConfig.truncate) -> Any:
@@ -38,16 +57,13 @@ def load_tokenizer(folder: str | Path, *, max_length: int | None = None, truncat
     from tf_finetune.backend import transformers
 
     folder = Path(folder)
-    if not folder.is_dir():
-        raise TokenizerError(f"There is no tokenizer folder {folder}.")
-    _refuse_code(folder)
+    check_tokenizer(folder)
     settings: dict[str, Any] = {"split_special_tokens": True}
     if max_length is not None:
         settings["model_max_length"] = max_length
     if truncate != "head+tail":
         settings["truncation_side"] = "left" if truncate == "tail" else "right"
-    advice = "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
-    with tokenizer_errors(f"{folder} holds no tokenizer that can be loaded", advice=advice):
+    with tokenizer_errors(f"{folder} holds no tokenizer that can be loaded", advice=ADVICE):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(folder), use_fast=True, local_files_only=True, trust_remote_code=False, **settings
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_finetune.backend import gpus
 from tf_finetune.errors import ConfigError
-from tf_finetune.model.unpadded import check_equal, use_unpadded_encoder, why_not
+from tf_finetune.model.unpadded import check_equal, choose_sizes, training_operations, use_unpadded_encoder, why_not
 from tf_finetune.tokens.table import TokenTable
 
 __all__ = ["EncoderChoice", "choose_encoder"]
@@ -40,7 +40,14 @@ class EncoderChoice:
 
 
 def choose_encoder(
-    model: Any, mode: str, table: TokenTable, spec: dict[str, Any], *, seed: int, jit_compile: bool = False
+    model: Any,
+    mode: str,
+    table: TokenTable,
+    spec: dict[str, Any],
+    *,
+    seed: int,
+    jit_compile: bool = False,
+    batch_tokens: np.ndarray | None = None,
 ) -> EncoderChoice:
     """Puts the unpadded encoder into a model where it applies.
 
@@ -54,12 +61,14 @@ def choose_encoder(
         spec: The model's inputs.
         seed: Seed of dropout.
         jit_compile: Whether XLA is to compile the training step.
+        batch_tokens: int `[batches]`, real tokens of the batches of the run, for which sizes are compiled; None if they
+            are not known.
 
     Raises:
         ConfigError: ``unpadded`` was asked for, and does not apply.
     """
     if mode == "model":
-        return EncoderChoice(False, "as asked")
+        return EncoderChoice(False, "--encoder model")
     reason = why_not(model)
     if jit_compile:
         reason = "XLA compiles the whole step, which needs shapes that do not depend on the padding"
@@ -68,7 +77,10 @@ def choose_encoder(
     if reason is None:
         difference = _largest_difference(model, table, spec)
         if difference <= TOLERANCE:
-            use_unpadded_encoder(model, seed=seed)
+            sizes: tuple[int, ...] = ()
+            if batch_tokens is not None:
+                sizes = choose_sizes(batch_tokens, token_operations=training_operations(model))
+            use_unpadded_encoder(model, seed=seed, sizes=sizes)
             return EncoderChoice(True, f"logits and gradients within {difference:.0e} of the model's own")
         reason = f"logits or gradients differ by {difference:.0e} from the model's own"
     if mode == "unpadded":

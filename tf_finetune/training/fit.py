@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
-import itertools
 import logging
 import shlex
 import time
@@ -14,25 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tf_finetune.config import Config, write_config
-from tf_finetune.data import Splits, load_splits
+from tf_finetune.data import Splits
 from tf_finetune.data.recorded import write_texts
 from tf_finetune.errors import TrainingStopped
-from tf_finetune.files import cache_folder, file_sha256, write_json, write_text
+from tf_finetune.files import file_sha256, write_json, write_text
 from tf_finetune.model.checkpoint import Checkpoint
-from tf_finetune.model.resolve import resolve_model
 from tf_finetune.run import FORMAT, ModelFolder
+from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import default_output, occupy, refuse_occupied
 
 if TYPE_CHECKING:
     from tf_finetune.evaluation.metrics import Scores
     from tf_finetune.training.callbacks import KeepBest
-    from tf_finetune.training.prepare import Prepared
+    from tf_finetune.training.prepared import Prepared
 
-__all__ = ["FitResult", "describe_inputs", "fit", "load_inputs", "output_folder"]
+__all__ = ["FitResult", "fit", "output_folder"]
 
 logger = logging.getLogger(__name__)
-
-SHOWN_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ class FitResult:
 def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
     """Fine-tunes a classifier and writes the model folder.
 
-    What can be wrong with the folder, the data or the checkpoint is said before TensorFlow is imported and before
-    anything is written.
+    What can be wrong with the folder, the data, the checkpoint or the options is said before TensorFlow is imported and
+    before anything is written.
 
     Args:
         config: The whole configuration.
@@ -68,8 +65,10 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
 
     Raises:
         RunError: The folder holds a run already.
+        ConfigError: Class weights, frozen parts or devices do not fit.
         DataError: The data cannot be used.
         ModelError: The checkpoint cannot be used.
+        TokenizerError: Its tokenizer cannot be used.
         TrainingStopped: Ctrl-C; the weights so far are in the run folder.
     """
     started = time.monotonic()
@@ -111,28 +110,6 @@ def output_folder(config: Config) -> ModelFolder:
 def _say(lines: list[str]) -> None:
     for line in lines:
         logger.info("%s", line)
-
-
-def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
-    """Reads the data and finds the checkpoint, without TensorFlow (but for ``tfds:`` data)."""
-    checkpoint = resolve_model(config.model.model)
-    return load_splits(
-        config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir))
-    ), checkpoint
-
-
-def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:
-    """What there is to say of the data and the checkpoint before training, a line each."""
-    from tf_finetune.evaluation.table import display_names
-
-    lines = [f"model: {checkpoint.name} ({checkpoint.model_type}, {checkpoint.source})", *splits.notes]
-    for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
-        if part is not None:
-            counts = zip(display_names(part.label_names), part.label_counts.values(), strict=True)
-            shown = [f"{label} {count}" for label, count in itertools.islice(counts, SHOWN_CLASSES)]
-            more = len(part.label_names) - len(shown)
-            lines.append(f"{name}: {len(part)} rows ({', '.join(shown)}{f' and {more} more classes' if more else ''})")
-    return lines
 
 
 def _write_head(

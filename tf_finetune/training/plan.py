@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.config import Config
-from tf_finetune.training.fit import describe_inputs, load_inputs, output_folder
+from tf_finetune.training.fit import output_folder
+from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import refuse_occupied
 
 __all__ = ["Plan", "plan"]
@@ -95,6 +96,8 @@ def _time_steps(prepared: Any, config: Config) -> float:
     from tf_finetune.backend import keras
 
     dataset = prepared.training_dataset(config).take(1 + TIMED_STEPS)
+    if prepared.shapes:
+        prepared.model.fit(dataset, class_weight=prepared.class_weight, verbose=0)  # XLA compiles each shape apart
     positions = [_positions(inputs, prepared) for inputs, _ in dataset]
     ends: list[float] = []
     tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.monotonic()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.backend import make_strategy, seed_everything, uses_determinism
@@ -16,78 +15,22 @@ from tf_finetune.model.freeze import freeze
 from tf_finetune.model.pretrained import load_model
 from tf_finetune.tokens.cuts import Cuts
 from tf_finetune.tokens.lengths import LengthReport, report_lengths
-from tf_finetune.tokens.pipeline import input_spec, make_dataset, steps_per_epoch
+from tf_finetune.tokens.order import batch_tokens
+from tf_finetune.tokens.pipeline import input_spec, steps_per_epoch
+from tf_finetune.tokens.shapes import few_shapes
 from tf_finetune.tokens.table import TokenTable, encode
 from tf_finetune.tokens.tokenizer import load_tokenizer
 from tf_finetune.training.class_weights import parse_class_weights
 from tf_finetune.training.encoder import EncoderChoice, choose_encoder
+from tf_finetune.training.prepared import Prepared, Shapes
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["prepare"]
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that training needs.
-
-    Attributes:
-        tokenizer: The fast tokenizer.
-        train: Training rows.
-        validation: Validation rows.
-        test: Test rows, or None.
-        model: The compiled model.
-        spec: Its inputs.
-        strategy: Where it lives.
-        rows_per_update: Rows of one optimizer update.
-        steps_per_epoch: Updates an epoch.
-        class_weight: Class index to weight, or None.
-        encoder: Which encoder computes.
-        cuts: How batches are cut by length into micro-batches.
-        lengths: Report on the training rows.
-        deterministic: Whether deterministic kernels are on.
-    """
-
-    tokenizer: Any
-    train: TokenTable
-    validation: TokenTable
-    test: TokenTable | None
-    model: Any
-    spec: dict[str, Any]
-    strategy: Any
-    rows_per_update: int
-    steps_per_epoch: int
-    class_weight: dict[int, float] | None
-    encoder: EncoderChoice
-    cuts: Cuts
-    lengths: LengthReport
-    deterministic: bool
-
-    def lines(self, config: Config) -> list[str]:
-        """Lengths, padding, steps and schedule, a line each."""
-        fit, updates = config.fit, self.steps_per_epoch * config.fit.epochs
-        return [
-            self.encoder.line,
-            *self.lengths.lines(),
-            f"steps: {fit.epochs} epochs of {self.steps_per_epoch} updates of {self.rows_per_update} rows",
-            f"schedule: learning rate to {fit.learning_rate:g} in {round(updates * fit.warmup_ratio)} updates, "
-            f"then to {fit.end_learning_rate:g} at update {updates}",
-        ]
-
-    def training_dataset(self, config: Config) -> Any:
-        """Batches of all epochs."""
-        return make_dataset(
-            self.train,
-            self.spec,
-            batch_size=self.rows_per_update,
-            order=config.fit.batching,
-            seed=config.fit.seed,
-            epochs=config.fit.epochs,
-        )
-
-    def validation_dataset(self, config: Config) -> Any:
-        """Batches of the validation rows, shortest first."""
-        return make_dataset(self.validation, self.spec, batch_size=config.fit.batch_size, order="length")
+TRAINING_LENGTHS = 3
+VALIDATION_LENGTHS = 2
+"""Most lengths of full batches with XLA. With a smaller last batch of each kind, seven shapes are to be compiled."""
 
 
 def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
@@ -115,21 +58,12 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
     steps = steps_per_epoch(train, batch_size=rows)
     spec = input_spec(model, tokenizer)
     with strategy.scope():
-        encoder = choose_encoder(
-            model, config.model.encoder, train, spec, seed=config.fit.seed, jit_compile=config.model.jit_compile
-        )
-    cuts = Cuts(
-        parts=config.fit.gradient_accumulation,
-        token_budget=config.fit.token_budget,
-        exact=config.fit.batching == "exact" and not encoder.unpadded,
-    )
-    with strategy.scope():
+        encoder = _choose_encoder(config, model, train, spec, rows=rows)
+        cuts = _choose_cuts(config, encoder)
         _compile(model, config, updates=steps * config.fit.epochs, cuts=cuts)
-    if config.model.jit_compile:
+    shapes = _choose_shapes(config, train, validation, rows=rows) if config.model.jit_compile else None
+    if shapes:
         cuts = Cuts()  # of equal size then, and not trimmed: they compute what the whole batch would
-    lengths = report_lengths(train, batch_size=rows, batching=config.fit.batching, seed=config.fit.seed, cuts=cuts)
-    if encoder.unpadded:
-        lengths = dataclasses.replace(lengths, padded=lengths.tokens, batching=f"{lengths.batching}, unpadded")
     return Prepared(
         tokenizer=tokenizer,
         train=train,
@@ -143,7 +77,8 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
         class_weight=class_weight,
         encoder=encoder,
         cuts=cuts,
-        lengths=lengths,
+        shapes=shapes,
+        lengths=_report_lengths(config, train, rows=rows, cuts=cuts, shapes=shapes, unpadded=encoder.unpadded),
         deterministic=deterministic,
     )
 
@@ -171,6 +106,56 @@ def _load(config: Config, splits: Splits, checkpoint: Checkpoint, tokenizer: Any
         if config.model.freeze:
             logger.info("frozen: %s", ", ".join(freeze(model, config.model.freeze)))
     return model
+
+
+def _choose_encoder(config: Config, model: Any, train: TokenTable, spec: dict[str, Any], *, rows: int) -> EncoderChoice:
+    """Puts the unpadded encoder into the model where it applies; `rows` make an update."""
+    fit, whole = config.fit, config.fit.gradient_accumulation == 1 and config.fit.token_budget is None
+    counts = batch_tokens(train.lengths, batch_size=rows, order=fit.batching, seed=fit.seed, epochs=fit.epochs)
+    return choose_encoder(
+        model,
+        config.model.encoder,
+        train,
+        spec,
+        seed=fit.seed,
+        jit_compile=config.model.jit_compile,
+        batch_tokens=counts if whole else None,
+    )
+
+
+def _choose_cuts(config: Config, encoder: EncoderChoice) -> Cuts:
+    """How batches are cut; by length only where padding is computed."""
+    return Cuts(
+        parts=config.fit.gradient_accumulation,
+        token_budget=config.fit.token_budget,
+        exact=config.fit.batching == "exact" and not encoder.unpadded,
+    )
+
+
+def _choose_shapes(config: Config, train: TokenTable, validation: TokenTable, *, rows: int) -> Shapes:
+    """The few shapes of the batches that XLA compiles; `rows` make an update."""
+    fit = config.fit
+    return Shapes(
+        few_shapes(train, batch_size=rows, order=fit.batching, seed=fit.seed, most=TRAINING_LENGTHS),
+        few_shapes(validation, batch_size=fit.batch_size, order="length", most=VALIDATION_LENGTHS),
+    )
+
+
+def _report_lengths(
+    config: Config, train: TokenTable, *, rows: int, cuts: Cuts, shapes: Shapes | None, unpadded: bool
+) -> LengthReport:
+    """Lengths and padding of the training rows; `rows` make an update."""
+    report = report_lengths(
+        train,
+        batch_size=rows,
+        batching=config.fit.batching,
+        seed=config.fit.seed,
+        cuts=cuts,
+        shapes=shapes.training if shapes else None,
+    )
+    if unpadded:
+        return dataclasses.replace(report, padded=report.tokens, batching=f"{report.batching}, unpadded")
+    return report
 
 
 def _compile(model: Any, config: Config, *, updates: int, cuts: Cuts) -> None:

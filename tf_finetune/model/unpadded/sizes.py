@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tf_finetune.backend import tf
+from tf_finetune.model.unpadded.parts import read_encoder
 
-__all__ = ["choose_sizes", "round_size", "round_up"]
+__all__ = ["choose_sizes", "round_size", "round_up", "training_operations"]
 
 COMPILE_OPERATIONS = 150e9
 """Floating-point operations that a core does in the time in which it compiles the clusters of one size: 0.55 CPU
@@ -25,7 +27,7 @@ def choose_sizes(counts: np.ndarray, *, token_operations: float) -> tuple[int, .
 
     Args:
         counts: int `[batches]`, real tokens of the batches of a run, in any order.
-        token_operations: Floating-point operations of training on one token: 6 for each weight of the encoder's layers.
+        token_operations: Floating-point operations of training on one token; see `training_operations`.
 
     Returns:
         Ascending. The largest holds the largest batch.
@@ -43,6 +45,13 @@ def choose_sizes(counts: np.ndarray, *, token_operations: float) -> tuple[int, .
         chosen.append(int(size[end - 1]))
         end = cut[end]
     return tuple(reversed(chosen))
+
+
+def training_operations(model: Any) -> float:
+    """Operations of forward and backward on one token: 6 for each weight of a matrix of the layers."""
+    layers = read_encoder(model).layers
+    dense = [(each.query, each.key, each.value, each.output, each.intermediate, each.narrow) for each in layers]
+    return float(6 * sum(math.prod(part.kernel.shape) for parts in dense for part in parts))
 
 
 def round_size(count: Any, sizes: tuple[int, ...]) -> Any:

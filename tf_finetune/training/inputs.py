@@ -1,0 +1,63 @@
+"""`load_inputs`: the data and the checkpoint, with all that can be seen to be wrong before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import itertools
+
+from tf_finetune.config import Config
+from tf_finetune.data import Splits, load_splits
+from tf_finetune.files import cache_folder
+from tf_finetune.model.architectures import check_kind, check_length, check_settings
+from tf_finetune.model.checkpoint import Checkpoint
+from tf_finetune.model.freeze import check_freeze
+from tf_finetune.model.resolve import resolve_model
+from tf_finetune.tokens.tokenizer import check_tokenizer
+from tf_finetune.training.class_weights import parse_class_weights
+
+__all__ = ["describe_inputs", "load_inputs"]
+
+SHOWN_CLASSES = 20
+
+
+def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
+    """Reads the data and finds the checkpoint, without TensorFlow (but for ``tfds:`` data).
+
+    Args:
+        config: The whole configuration.
+
+    Raises:
+        ConfigError: Class weights or frozen parts do not fit.
+        DataError: The data cannot be used.
+        ModelError: The checkpoint cannot be used, or the settings do not fit it.
+        TokenizerError: Its tokenizer cannot be used.
+    """
+    checkpoint = resolve_model(config.model.model)
+    _check_checkpoint(config, checkpoint)
+    splits = load_splits(config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir)))
+    parse_class_weights(config.fit.class_weights, splits.train.labels, splits.train.label_names)
+    return splits, checkpoint
+
+
+def _check_checkpoint(config: Config, checkpoint: Checkpoint) -> None:
+    """Refuses what config.json and the files beside it already contradict; `prepare` sees the rest."""
+    model = config.model
+    check_kind(checkpoint.config.get("model_type"))
+    check_settings(checkpoint.model_type, precision=model.precision, jit_compile=model.jit_compile)
+    check_length(checkpoint.config, config.tokens.max_length, name=checkpoint.name)
+    check_tokenizer(checkpoint.tokenizer_folder)
+    if model.freeze:
+        check_freeze(model.freeze, checkpoint.config)
+
+
+def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:
+    """What there is to say of the data and the checkpoint before training, a line each."""
+    from tf_finetune.evaluation.table import display_names
+
+    lines = [f"model: {checkpoint.name} ({checkpoint.model_type}, {checkpoint.source})", *splits.notes]
+    for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        if part is not None:
+            counts = zip(display_names(part.label_names), part.label_counts.values(), strict=True)
+            shown = [f"{label} {count}" for label, count in itertools.islice(counts, SHOWN_CLASSES)]
+            more = len(part.label_names) - len(shown)
+            lines.append(f"{name}: {len(part)} rows ({', '.join(shown)}{f' and {more} more classes' if more else ''})")
+    return lines
