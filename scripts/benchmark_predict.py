@@ -6,9 +6,10 @@ scripts/benchmark_predict.py saved_models/NAME --imdb IMDB --sst2 SST2 [--json F
 IMDB is a folder test/{pos,neg}/*.txt, of which 2,000 reviews are read; SST2 one with train.tsv, of which 5,000 short
 texts are read. All systems have the weights, the tokenizer and the truncation of the model folder, whose `max_length`
 is what the reviews are cut to (256 by default). PyTorch and onnxruntime get the texts sorted by tokens, in batches of
-32; `model.predict` gets all texts padded to the longest, as its users do it. onnxruntime runs the folder's export, with
-its GELU fused. Systems run in processes of their own and in turns on one core; a round is one part of the texts, and
-ratios of CPU time are taken round by round, as median and range. Environments of the rivals are made on first use.
+32; `model.predict` gets all texts padded to the longest, as its users do it. onnxruntime runs the model's own encoder,
+which tf2onnx converts, with its GELU fused. Systems run in processes of their own and in turns on one core; a round is
+one part of the texts, and ratios of CPU time are taken round by round, as median and range. Environments of the rivals
+are made on first use.
 """
 
 import argparse
@@ -19,7 +20,14 @@ import tempfile
 from pathlib import Path
 
 from benchmark_serving import make_onnx
-from benchmarking.predict_systems import keras_predict, make_torch_weights, onnxruntime, ours, pytorch
+from benchmarking.predict_systems import (
+    keras_predict,
+    make_padded_graph,
+    make_torch_weights,
+    onnxruntime,
+    ours,
+    pytorch,
+)
 from benchmarking.results import print_table, ratios, show, spread
 from benchmarking.workers import ENVIRONMENTS, ROOT, TUNED_MALLOC, WORKER, Worker, environment, in_turns, say, serve
 
@@ -53,10 +61,8 @@ def start(options, folder):
     pythons = {"PyTorch, sorted": environment("torch", TORCH, options.environments)}
     model = None
     if not options.skip_onnx:
-        from tf_finetune.serving.exported import find_export
-
-        export = find_export(options.folder).path
-        pythons["onnxruntime, sorted"], model = make_onnx(options.environments / "onnx", export)
+        graph = make_padded_graph(options.folder, folder)
+        pythons["onnxruntime, sorted"], model = make_onnx(options.environments / "onnx", graph)
     workers = {}
     for name in SYSTEMS:
         if name == "onnxruntime, sorted" and model is None:
@@ -109,7 +115,7 @@ def report(title, answers, sizes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="model folder with an export")
+    parser.add_argument("folder", type=Path, help="model folder with a run")
     parser.add_argument("--imdb", type=Path, metavar="FOLDER")
     parser.add_argument("--sst2", type=Path, metavar="FOLDER")
     parser.add_argument("--cores", type=int, choices=(1, 2), default=1)

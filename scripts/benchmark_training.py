@@ -12,7 +12,8 @@ Systems that group by length get these batches, the others the same texts at ran
 from the same token ids, with dropout and gradients clipped to norm 1; KerasHub has a model of the same shape and what
 it compiles by itself. The limit is that of large matrix products, measured in the same rounds, for the operations that
 the gradients need: no padding, and in the last layer no more than the first token. Ratios are taken round by round,
-and shown as median and range. What traces and compiles runs before them: the first two batches, whose time is shown.
+and shown as median and range. What traces and compiles runs before them and is shown as CPU seconds: two batches, and
+for ours, which compiles parts for each rounded number of tokens, what all rounds took longer when they ran first.
 """
 
 import argparse
@@ -64,8 +65,7 @@ KEYS = {
 FUNCTIONS = {name: system[0] for name, system in (SYSTEMS | LEVERS).items()} | {"GEMM": gemm}
 PRODUCTS = 60
 """Large matrix products a round: a few CPU seconds."""
-WARM_ROUNDS = 3
-"""Rounds of ours that do not count: a cluster is compiled for each size that batches have, once in a run."""
+AT_ONCE = 2
 QUICK_SECONDS = 420
 NO_SCHEDULE = 100_000
 """Updates of the schedule where the rate does not matter: all measured ones are within its warm-up."""
@@ -107,16 +107,15 @@ def measure(systems, options, data, case, *, cores, seconds):
             drawn[number] = data.draw(number, batches=batches, batch_size=batch_size)
         return {"rows": drawn[number][systems[name][1]], "batch_size": batch_size}
 
-    workers, first_seconds = {}, {}
+    workers, before = {}, {}
     try:
         for name, system in systems.items():
             say(f"{case}, {cores} core{'s' * (cores > 1)}: {name} starts")
             workers[name] = start(name, system, options, data, cores=cores)
             draw = request(options.rounds, name)
             first = workers[name].run({**draw, "rows": draw["rows"][: 2 * batch_size]})  # traces
-            first_seconds[name] = round(first["cpu"], 1)
-            for number in range(0 if name in KEYS else WARM_ROUNDS):
-                workers[name].run(request(options.rounds + number, name))
+            compiled = range(0 if name in KEYS else options.rounds)
+            before[name] = first["cpu"], [workers[name].run(request(number, name))["cpu"] for number in compiled]
         workers["GEMM"] = Worker(__file__, "GEMM", cores=cores)
         seconds = None if end is None else end - time.monotonic()
         answers = in_turns(workers, request, rounds=options.rounds, seconds=seconds)
@@ -124,7 +123,11 @@ def measure(systems, options, data, case, *, cores, seconds):
         for worker in workers.values():
             worker.stop()
     lengths = [data.lengths[drawn[number][0]] for number in range(len(answers["GEMM"]))]
-    return answers, lengths, first_seconds
+    seconds = {
+        name: first + sum(cpu - answer["cpu"] for cpu, answer in zip(warm, answers[name]))
+        for name, (first, warm) in before.items()
+    }
+    return answers, lengths, seconds
 
 
 def summarize(answers, lengths, checkpoint, *, base):
@@ -160,7 +163,7 @@ def print_case(title, found, *, base):
     if base != "ours":
         compared = [f"times as fast as {base}, CPU", "wall"]
     keys = ("samples_per_cpu_second", "samples_per_second", "cpu", "wall", "of_gemm_limit")
-    plain = ("peak_mb", "first_two_batches_cpu_seconds", "loss")
+    plain = ("peak_mb", "before_cpu_seconds", "loss")
     header = [
         "",
         "samples / CPU s",
@@ -168,7 +171,7 @@ def print_case(title, found, *, base):
         *compared,
         "of the limit",
         "peak MB",
-        "first 2 batches, CPU s",
+        "before, CPU s",
         "loss",
     ]
     rows = [
@@ -179,6 +182,14 @@ def print_case(title, found, *, base):
     print(f"\nthe limit, large matrix products: {show(found['gemm_gflops'], 0)} GFLOP a CPU second")
 
 
+def at_once(systems, base):
+    """The base with `AT_ONCE` of the others at a time: each holds up to 7 GB, and keeps them between its turns."""
+    others = [name for name in systems if name != base]
+    for start in range(0, len(others), AT_ONCE):
+        names = {base, *others[start : start + AT_ONCE]}
+        yield {name: system for name, system in systems.items() if name in names}
+
+
 def compare(options, systems, cores_list, *, base):
     """Measures all cases; gives what goes to the JSON file: one core at the top, more cores below it."""
     results = {}
@@ -186,11 +197,13 @@ def compare(options, systems, cores_list, *, base):
     todo = [(cores, case) for cores in cores_list for case in options.cases]
     for number, (cores, case) in enumerate(todo):
         seconds = (end - time.monotonic()) / (len(todo) - number) if options.quick else None
-        data = options.data(case)
-        answers, lengths, first_seconds = measure(systems, options, data, case, cores=cores, seconds=seconds)
-        found = summarize(answers, lengths, data.checkpoint, base=base)
-        for name, taken in first_seconds.items():
-            found["systems"][name]["first_two_batches_cpu_seconds"] = taken
+        data, found = options.data(case), {"systems": {}}
+        for some in at_once(systems, base):
+            answers, lengths, before = measure(some, options, data, case, cores=cores, seconds=seconds)
+            part = summarize(answers, lengths, data.checkpoint, base=base)
+            for name, taken in before.items():
+                part["systems"][name]["before_cpu_seconds"] = round(taken, 1)
+            found = {**part, **found, "systems": {**part["systems"], **found["systems"]}}
         rounds = len(lengths)
         title = (
             f"{case}, {cores} core{'s' * (cores > 1)}, {rounds} round{'s' * (rounds > 1)} of {len(lengths[0])} texts"

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarking.workers import ROOT
@@ -115,7 +116,7 @@ def pytorch(settings):
 
 
 def onnxruntime(settings):
-    """The export's `token_ids` signature, converted by tf2onnx."""
+    """The graph of `make_padded_graph`, converted by tf2onnx."""
     tokenize = make_tokenize(settings)
     from onnxruntime import InferenceSession, SessionOptions
 
@@ -146,3 +147,14 @@ def make_torch_weights(run_folder, folder):
     config.mkdir(exist_ok=True)
     shutil.copy(model / "config.json", config)
     return weights, config
+
+
+def make_padded_graph(run_folder, folder):
+    """A SavedModel of the run with the signature `token_ids`, without branches and loops, for tf2onnx."""
+    from tf_finetune.model.trained import load_run
+    from tf_finetune.run import ModelFolder
+    from tf_finetune.serving.graph.saved_model import save
+
+    place = Path(tempfile.mkdtemp(dir=folder))
+    save(load_run(ModelFolder(Path(run_folder))), place, signatures=("token_ids",), unpadded=False)
+    return place

@@ -13,8 +13,9 @@ import pytest
 
 from tests.conftest import tiny_rows, write_csv
 from tf_finetune.errors import ExportError, RunError
+from tf_finetune.evaluation.batches import cut
 from tf_finetune.evaluation.evaluate import evaluate
-from tf_finetune.evaluation.export_predictor import ExportPredictor, cut, load_export_predictor
+from tf_finetune.evaluation.export_predictor import ExportPredictor, load_export_predictor
 from tf_finetune.evaluation.found_model import find_model
 from tf_finetune.evaluation.predict import predict
 from tf_finetune.serving.exported import ExportFolder

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from tf_finetune.errors import ExportError
+from tf_finetune.evaluation.batches import TOKENS_A_ROW, cut
 from tf_finetune.serving.exported import TOLERANCE, ExportFolder
 from tf_finetune.serving.server.loaded import import_tensorflow
 
 __all__ = ["ExportPredictor", "load_export_predictor"]
-
-TOKENS_A_ROW = 256
-"""Tokens, padding included, that a batch may hold for each row of its size: memory does not grow with the length."""
 
 TOKENIZED_ROWS = 1024
 TOKENIZED_BYTES = 1 << 20
@@ -88,23 +86,6 @@ class ExportPredictor:
         for rows in cut(sizes, rows=TOKENIZED_ROWS, positions=TOKENIZED_BYTES):
             lengths[rows] = self.tokenize(_take(columns, rows)).sum(axis=1)
         return lengths
-
-
-def cut(lengths: np.ndarray, *, rows: int, positions: int) -> Iterator[np.ndarray]:
-    """Row numbers of batches, from the shortest row to the longest.
-
-    Args:
-        lengths: int `[n]`, length of each row.
-        rows: Most rows a batch.
-        positions: Most positions a batch when all are padded to its longest; a longer row has a batch to itself.
-    """
-    order = np.argsort(lengths, kind="stable")
-    start = 0
-    for end in range(1, len(order) + 1):
-        size = end + 1 - start  # with the next row
-        if end == len(order) or size > rows or size * lengths[order[end]] > positions:
-            yield order[start:end]
-            start = end
 
 
 def load_export_predictor(export: ExportFolder, *, batch_size: int = 32) -> ExportPredictor:

@@ -52,6 +52,9 @@ def export(
     - ``token_ids``: `input_ids` and `attention_mask`, int32 `[batch, length]`; the default where there is no ``text``.
     - ``classify``: `inputs` string `[batch]` of serialized `tf.Example` -> `classes`, `scores` `[batch, labels]`.
 
+    Made without a GPU, the graph computes batches of more than a few tokens without their padding, where the unpadded
+    encoder fits the model; see `serving.graph.forward`.
+
     Token ids are compared on a built-in list of hard texts and on the run's validation texts, and logits with the Keras
     model; nothing is published if anything differs.
 

@@ -16,8 +16,10 @@ from tf_finetune.model.unpadded.random_bits import keep_mask
 __all__ = ["add_bias", "add_norm", "drop", "gelu", "norm"]
 
 
-def add_bias(x: Any, bias: Any) -> Any:
+def add_bias(x: Any, bias: Any, *, training: bool) -> Any:
     """`x + bias` for float `[tokens, size]`; its gradient's sum over tokens is a matrix product, which is faster."""
+    if not training:
+        return tf.nn.bias_add(x, bias)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def add(x: Any, bias: Any) -> Any:

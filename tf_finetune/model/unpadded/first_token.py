@@ -14,7 +14,9 @@ from tf_finetune.model.unpadded.tokens import Tokens
 __all__ = ["attend_first"]
 
 
-def attend_first(x: Any, first: Any, layer: EncoderLayer, tokens: Tokens, *, heads: int, place: Place | None) -> Any:
+def attend_first(
+    x: Any, first: Any, layer: EncoderLayer, tokens: Tokens, *, heads: int, place: Place | None, training: bool
+) -> Any:
     """Attention of the first tokens over all tokens of their rows.
 
     A score is `q . (x W_k + b_k)`, which is `(W_k q) . x` plus a term that is the same for all keys and falls out of
@@ -28,13 +30,14 @@ def attend_first(x: Any, first: Any, layer: EncoderLayer, tokens: Tokens, *, hea
         tokens: Where the rows are.
         heads: Attention heads.
         place: Dropout of the probabilities; None drops nothing.
+        training: Whether gradients are wanted.
 
     Returns:
         float32 `[batch, hidden]`.
     """
     hidden = x.shape[1]
     query, key, value = (_by_head(dense.kernel, heads) for dense in (layer.query, layer.key, layer.value))
-    states, scores_bias = _padded(x, tokens)  # [batch, length, hidden], [batch, 1, length]
+    states, scores_bias = _padded(x, tokens, training=training)  # [batch, length, hidden], [batch, 1, length]
     query_bias = layer.query.bias + 0.0 * layer.key.bias  # the gradient of the keys' bias is 0, rather than missing
     q = tf.matmul(first, query) + tf.reshape(query_bias, [heads, 1, -1])  # [heads, batch, size]
     q = tf.matmul(q / math.sqrt(hidden // heads), key, transpose_b=True)  # [heads, batch, hidden]
@@ -53,9 +56,11 @@ def _by_head(kernel: Any, heads: int) -> Any:
     return tf.transpose(tf.reshape(kernel, [kernel.shape[0], heads, -1]), [1, 0, 2])
 
 
-def _padded(x: Any, tokens: Tokens) -> tuple[Any, Any]:
+def _padded(x: Any, tokens: Tokens, *, training: bool) -> tuple[Any, Any]:
     """Tokens as rows padded to the longest, and what hides the padding's scores."""
     cells, flat = tokens.grid(0, tf.shape(tokens.length)[0])
+    if not training:
+        return tf.gather(x, cells), tokens.hide(cells)[:, None]
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def pad(x: Any) -> Any:

@@ -51,7 +51,7 @@ def encode(
     x = _embed(encoder, tokens, dropout, training=training)
     for layer in encoder.layers[:-1]:
         x = _run_layer(layer, x, tokens, dropout, heads=encoder.heads, training=training)
-    first = _run_last_layer(encoder.layers[-1], x, tokens, dropout, heads=encoder.heads)
+    first = _run_last_layer(encoder.layers[-1], x, tokens, dropout, heads=encoder.heads, training=training)
     return encoder.head(tf.gather(first, tokens.place), dropout)
 
 
@@ -61,7 +61,7 @@ def _embed(encoder: Encoder, tokens: Tokens, dropout: Dropout, *, training: bool
         x += tf.matmul(tf.one_hot(tokens.types, encoder.types.shape[0]), encoder.types)  # a gradient without scattering
     x = drop(norm(x, encoder.norm, compiled=training), dropout.place(encoder.rate))
     if encoder.project is not None:
-        x = add_bias(tf.matmul(x, encoder.project.kernel), encoder.project.bias)
+        x = add_bias(tf.matmul(x, encoder.project.kernel), encoder.project.bias, training=training)
     return x
 
 
@@ -69,16 +69,18 @@ def _run_layer(layer: EncoderLayer, x: Any, tokens: Tokens, dropout: Dropout, *,
     scale = 1.0 / math.sqrt(x.shape[1] // heads)
     kernel = tf.concat([layer.query.kernel * scale, layer.key.kernel, layer.value.kernel], axis=1)
     bias = tf.concat([layer.query.bias * scale, layer.key.bias, layer.value.bias], axis=0)
-    projected = add_bias(tf.matmul(x, kernel), bias)
+    projected = add_bias(tf.matmul(x, kernel), bias, training=training)
     context = attend(projected, tokens, heads=heads, place=dropout.place(layer.probability_rate), training=training)
     return _after_attention(layer, context, x, dropout, compiled=training)
 
 
-def _run_last_layer(layer: EncoderLayer, x: Any, tokens: Tokens, dropout: Dropout, *, heads: int) -> Any:
+def _run_last_layer(
+    layer: EncoderLayer, x: Any, tokens: Tokens, dropout: Dropout, *, heads: int, training: bool
+) -> Any:
     """The last layer for the first token of each row, float32 `[batch, hidden]`."""
     first = tf.gather(x, tokens.offset)
     place = dropout.place(layer.probability_rate)
-    context = attend_first(x, first, layer, tokens, heads=heads, place=place)
+    context = attend_first(x, first, layer, tokens, heads=heads, place=place, training=training)
     return _after_attention(layer, context, first, dropout, compiled=False)
 
 

@@ -17,13 +17,14 @@ from tf_finetune.serving.graph.signature import ServingModule
 __all__ = ["save", "usable_signatures"]
 
 
-def save(loaded: LoadedRun, folder: Path, *, signatures: Sequence[str]) -> tuple[str, ...]:
+def save(loaded: LoadedRun, folder: Path, *, signatures: Sequence[str], unpadded: bool = True) -> tuple[str, ...]:
     """Writes the SavedModel of a run into an existing empty folder.
 
     Args:
         loaded: The run.
         folder: An empty folder.
         signatures: Some of `SIGNATURES`.
+        unpadded: Whether the unpadded encoder may be used; see `forward_of_all_sizes`.
 
     Returns:
         Names of the inputs that the signature ``token_ids`` takes, or would take.
@@ -40,6 +41,7 @@ def save(loaded: LoadedRun, folder: Path, *, signatures: Sequence[str]) -> tuple
         template=loaded.encoder.template,
         longest=longest_input(loaded.model.config.to_dict()),
         tokenizer=GraphTokenizer(loaded.encoder) if takes_texts else None,
+        unpadded=unpadded,
     )
     functions: dict[str, Any] = {}
     if "token_ids" in signatures:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import tf
+from tf_finetune.serving.graph.forward import forward_of_all_sizes
 from tf_finetune.serving.graph.graph_tokenizer import GraphTokenizer
 from tf_finetune.tokens.template import Template
 
@@ -52,6 +53,7 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         template: Special tokens of the run's rows.
         longest: Most tokens that the model takes; None without a limit.
         tokenizer: The tokenizer in the graph; None where there is none that is exact.
+        unpadded: Whether the unpadded encoder may be used; see `forward_of_all_sizes`.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         template: Template,
         longest: int | None = None,
         tokenizer: GraphTokenizer | None = None,
+        unpadded: bool = True,
     ) -> None:
         super().__init__(name="classifier")
         self.model_variables = list(model.variables)
@@ -72,11 +75,7 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         self._template = template
         self._longest = longest
         self.types = type_rule(template, takes_types="token_type_ids" in spec)
-
-        def forward(inputs: dict[str, Any]) -> Any:
-            return tf.cast(model(inputs, training=False).logits, tf.float32)
-
-        self._forward = tf.function(forward, input_signature=[spec])
+        self._forward = forward_of_all_sizes(model, spec, unpadded=unpadded)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
