@@ -79,3 +79,19 @@ def test_a_graph_without_branches_can_be_asked_for():
     plain = forward_of_all_sizes(shared("bert"), spec_of(inputs), unpadded=False)
     for forward, has_branches in ((plain, False), (forward_of("bert"), True)):
         assert bool(operations_of(forward) & {"If", "StatelessIf", "While", "StatelessWhile"}) == has_branches
+
+
+def test_an_export_of_the_models_own_encoder_has_no_branches(tiny_run, tmp_path):
+    import shutil
+
+    from tf_finetune import export
+    from tf_finetune.errors import ConfigError
+    from tf_finetune.serving.formats.saved_model_file import read_saved_model
+
+    folder = tmp_path / "copied"
+    shutil.copytree(tiny_run.run.path, folder)
+    with pytest.raises(ConfigError, match="auto or model, not 'padded'"):
+        export(folder, encoder="padded")
+    path = export(folder, encoder="model", signatures=["token_ids"])
+    ops = read_saved_model(path / "saved_model.pb").ops
+    assert not {"If", "StatelessIf", "While", "StatelessWhile"} & set(ops)

@@ -28,8 +28,21 @@ __all__ = ["export"]
     metavar="N",
     help="Validation texts that the export keeps with their answers, for verify and smoke.  [default: 8]",
 )
+@click.option(
+    "--encoder",
+    type=click.Choice(["auto", "model"]),
+    default="auto",
+    show_default=True,
+    help="auto: compute without padding where that fits the model; model: its own encoder alone, without the branches "
+    "and loops that converters to other formats do not take.",
+)
 def export(
-    model_folder: str, version: int | None, signatures: str | None, max_length: int | None, keep_texts: int | None
+    model_folder: str,
+    version: int | None,
+    signatures: str | None,
+    max_length: int | None,
+    keep_texts: int | None,
+    encoder: str,
 ) -> None:
     """Write a SavedModel of a trained model for TensorFlow Serving.
 
@@ -41,4 +54,5 @@ def export(
 
     chosen = None if signatures is None else [name.strip() for name in signatures.split(",")]
     kept = {} if keep_texts is None else {"keep_texts": keep_texts}
-    click.echo(export_run(model_folder, version=version, signatures=chosen, max_length=max_length, **kept))
+    path = export_run(model_folder, version=version, signatures=chosen, max_length=max_length, encoder=encoder, **kept)
+    click.echo(path)

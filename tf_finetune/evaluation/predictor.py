@@ -33,14 +33,15 @@ class Forward:
     unpadded: bool
 
 
-def make_forward(model: Any, spec: dict[str, Any]) -> Forward:
+def make_forward(model: Any, spec: dict[str, Any], *, unpadded: bool = True) -> Forward:
     """The forward pass by the unpadded encoder where it fits, else by the model's own.
 
     Args:
         model: A Keras model of logits, or a transformers model.
         spec: Its inputs, from `input_spec`.
+        unpadded: Whether the unpadded encoder may be used.
     """
-    real_tokens = unpadded_logits(model)
+    real_tokens = unpadded_logits(model) if unpadded else None
     function = tf.function(real_tokens or own_logits(model), input_signature=[spec], autograph=real_tokens is None)
     return Forward(function, unpadded=real_tokens is not None)
 

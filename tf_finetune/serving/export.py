@@ -41,6 +41,7 @@ def export(
     signatures: Sequence[str] | None = None,
     max_length: int | None = None,
     keep_texts: int = KEPT_TEXTS,
+    encoder: str = "auto",
 ) -> Path:
     """Writes a finished run as a SavedModel that TensorFlow Serving loads.
 
@@ -53,7 +54,8 @@ def export(
     - ``classify``: `inputs` string `[batch]` of serialized `tf.Example` -> `classes`, `scores` `[batch, labels]`.
 
     Made without a GPU, the graph computes batches of more than a few tokens without their padding, where the unpadded
-    encoder fits the model; see `serving.graph.forward`.
+    encoder fits the model; see `serving.graph.forward`. With the encoder ``model`` it has no branches and loops, which
+    converters to other formats (tf2onnx) do not take.
 
     Token ids are compared on a built-in list of hard texts and on the run's validation texts, and logits with the Keras
     model; nothing is published if anything differs.
@@ -64,13 +66,14 @@ def export(
         signatures: Some of ``text``, ``token_ids``, ``classify``; by default all that the tokenizer allows.
         max_length: Longest input in tokens; the run's own by default. Shorter is faster and reads less of a text.
         keep_texts: Validation texts that the export keeps, with their answers, for `verify` and `smoke`.
+        encoder: ``auto``, or ``model`` for the model's own alone.
 
     Returns:
         The version folder.
 
     Raises:
         RunError: The folder holds no finished run.
-        ConfigError: A signature is unknown, or the version is none that servers read.
+        ConfigError: A signature or the encoder is unknown, or the version is none that servers read.
         ModelError: The model does not take inputs of `max_length`.
         ExportError: The version exists, a signature is not possible, or the SavedModel does not answer as the model
             does.
@@ -80,6 +83,8 @@ def export(
     _check_version(run, version)
     if signatures is not None:
         _check_signatures(signatures)
+    if encoder not in ("auto", "model"):
+        raise ConfigError(f"The encoder of an export is auto or model, not {encoder!r}.")
     if max_length is not None:  # `load_run` looks too, but not before TensorFlow is there
         checkpoint = open_checkpoint(run.model)
         check_length(checkpoint.config, max_length, name=checkpoint.name)
@@ -90,7 +95,7 @@ def export(
     loaded = load_run(run, max_length=max_length)
     info = _describe(loaded, run.name, signatures)
     with _writing(run), staging_folder(run.path, "export") as staging:
-        info = _write(loaded, ExportFolder(staging), info, texts, keep_texts)
+        info = _write(loaded, ExportFolder(staging), info, texts, keep_texts, unpadded=encoder == "auto")
         number = _publish(run, ExportFolder(staging), info, version)
     if not run.models_config.exists():  # else it says what is served, and that is not for an export to change
         _write_models_config(run)
@@ -140,7 +145,7 @@ def _describe(loaded: LoadedRun, name: str, signatures: Sequence[str] | None) ->
 
 
 def _write(
-    loaded: LoadedRun, exported: ExportFolder, info: ExportInfo, texts: TextColumns, keep_texts: int
+    loaded: LoadedRun, exported: ExportFolder, info: ExportInfo, texts: TextColumns, keep_texts: int, *, unpadded: bool
 ) -> ExportInfo:
     """Writes all of an export but its number, and compares it with the run; returns what is known then."""
     from tf_finetune.serving.answers import choose_texts, measure_padding, record_answers
@@ -149,7 +154,7 @@ def _write(
     from tf_finetune.serving.proof import prove
     from tf_finetune.serving.warmup import run_warmup, write_warmup
 
-    columns = save(loaded, exported.path, signatures=info.signatures)
+    columns = save(loaded, exported.path, signatures=info.signatures, unpadded=unpadded)
     answers = record_answers(loaded, choose_texts(*texts, count=keep_texts), columns=columns)
     tokenizer = loaded.encoder.tokenizer
     pads = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}

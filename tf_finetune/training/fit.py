@@ -91,7 +91,7 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
             _write_complete(folder, config, splits, keep_best.best_epoch, seconds=time.monotonic() - started)
         except KeyboardInterrupt:
             raise _stop(folder, prepared, keep_best) from None
-    export = _export(folder) if config.export.export else None
+    export = _export(folder, config) if config.export.export else None
     return FitResult(
         run=folder,
         scores=scores["validation"],
@@ -180,7 +180,7 @@ def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepare
     from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
 
     _save_model(folder, prepared)
-    forward = make_forward(prepared.model, prepared.spec)
+    forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
     scores = {}
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
         if table is not None:
@@ -210,11 +210,11 @@ def _write_complete(folder: ModelFolder, config: Config, splits: Splits, best_ep
     write_json(folder.complete, manifest)
 
 
-def _export(folder: ModelFolder) -> Path:
+def _export(folder: ModelFolder, config: Config) -> Path:
     from tf_finetune.serving.export import export
 
     try:
-        return export(folder.path)
+        return export(folder.path, encoder="model" if config.model.encoder == "model" else "auto")
     except KeyboardInterrupt:
         path = shlex.quote(str(folder.path))
         raise TrainingStopped(
