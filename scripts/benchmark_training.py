@@ -84,6 +84,7 @@ def start(name, system, options, data, *, cores, seed=1, updates=NO_SCHEDULE):
         model=options.model,
         checkpoint=str(data.checkpoint),
         tokens=str(data.file),
+        train_rows=data.rows,
         max_length=data.max_length,
         seed=seed,
         updates=updates,

@@ -85,7 +85,7 @@ def ours(settings, *, adam="fused", encoder="unpadded"):
     if encoder == "unpadded":
         from tf_finetune.model.unpadded import use_unpadded_encoder
 
-        use_unpadded_encoder(model, seed=settings["seed"])
+        unpadded = use_unpadded_encoder(model, seed=settings["seed"])
     schedule = make_schedule(updates=settings["updates"], learning_rate=RATE)
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0) if adam == "keras" else None
     compile_model(model, updates=settings["updates"], learning_rate=RATE, optimizer=optimizer)
@@ -96,6 +96,8 @@ def ours(settings, *, adam="fused", encoder="unpadded"):
     def run(request):
         if request.get("score"):
             return score(request)
+        if encoder == "unpadded" and not unpadded.sizes:
+            unpadded.sizes = sizes_of_fit(model, tokens[: settings["train_rows"]], request["batch_size"])
         rows = [tokens[row] for row in request["rows"]]
         lengths = np.array([len(row) for row in rows], np.int32)
         ids = np.concatenate(rows)
@@ -114,6 +116,18 @@ def ours(settings, *, adam="fused", encoder="unpadded"):
         return model.fit(batches, verbose=0).history["loss"][0]
 
     return run
+
+
+def sizes_of_fit(model, tokens, batch_size, *, epochs=3):
+    """The sizes that fit chooses for a run on all training rows in random batches."""
+    import numpy as np
+
+    from tf_finetune.model.unpadded import choose_sizes, training_operations
+    from tf_finetune.tokens.order import batch_tokens
+
+    lengths = np.array([len(row) for row in tokens])
+    counts = batch_tokens(lengths, batch_size=batch_size, order="plain", seed=0, epochs=epochs)
+    return choose_sizes(counts, token_operations=training_operations(model))
 
 
 def plain_keras(settings):

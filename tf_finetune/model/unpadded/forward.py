@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_finetune.backend import tf
 from tf_finetune.model.unpadded.attention import attend
-from tf_finetune.model.unpadded.compiled import add_bias, add_norm, drop, gelu, norm
+from tf_finetune.model.unpadded.compiled import add_norm, drop, gelu, norm, project
 from tf_finetune.model.unpadded.dropout import Dropout
 from tf_finetune.model.unpadded.first_token import attend_first
 from tf_finetune.model.unpadded.parts import Encoder, EncoderLayer
@@ -61,7 +61,7 @@ def _embed(encoder: Encoder, tokens: Tokens, dropout: Dropout, *, training: bool
         x += tf.matmul(tf.one_hot(tokens.types, encoder.types.shape[0]), encoder.types)  # a gradient without scattering
     x = drop(norm(x, encoder.norm, compiled=training), dropout.place(encoder.rate))
     if encoder.project is not None:
-        x = add_bias(tf.matmul(x, encoder.project.kernel), encoder.project.bias, training=training)
+        x = project(x, encoder.project.kernel, encoder.project.bias, training=training)
     return x
 
 
@@ -69,7 +69,7 @@ def _run_layer(layer: EncoderLayer, x: Any, tokens: Tokens, dropout: Dropout, *,
     scale = 1.0 / math.sqrt(x.shape[1] // heads)
     kernel = tf.concat([layer.query.kernel * scale, layer.key.kernel, layer.value.kernel], axis=1)
     bias = tf.concat([layer.query.bias * scale, layer.key.bias, layer.value.bias], axis=0)
-    projected = add_bias(tf.matmul(x, kernel), bias, training=training)
+    projected = project(x, kernel, bias, training=training)
     context = attend(projected, tokens, heads=heads, place=dropout.place(layer.probability_rate), training=training)
     return _after_attention(layer, context, x, dropout, compiled=training)
 
