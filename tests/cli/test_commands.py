@@ -84,7 +84,13 @@ def other_value(option) -> str:
     """A valid value that is not the default, as typed."""
     if option.choices:
         return next(choice for choice in option.choices if choice != option.default)
-    special = {"encoding": "latin-1", "end_learning_rate": "1e-6", "data_dir": "d", "token_budget": "300", "devices": "cpu"}
+    special = {
+        "encoding": "latin-1",
+        "end_learning_rate": "1e-6",
+        "data_dir": "d",
+        "token_budget": "300",
+        "devices": "cpu",
+    }
     by_kind = {int: "7", float: "0.25", str: "words", tuple: "words.csv"}
     return special.get(option.key) or by_kind[option.kind]
 

@@ -91,7 +91,7 @@ def test_predict_reads_lines_from_standard_input(run, tiny_run, monkeypatch):
 
 def test_export_prints_the_version_folder(run, tiny_run, tmp_path):
     shutil.copytree(tiny_run.run.run, tmp_path / "m" / "run")
-    outcome = run("export", str(tmp_path / "m"), "--version", "41")
+    outcome = run("export", str(tmp_path / "m"), "--version", "41", "--signatures", "token_ids")
     assert outcome.code == 0, outcome.err
     assert outcome.out.strip() == str(tmp_path / "m" / "41")
 

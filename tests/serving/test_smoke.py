@@ -85,7 +85,7 @@ def test_the_server_of_an_export_answers_as_recorded(model, url, tiny_run):
     assert tuple(said) == report.checks and report.export == tiny_run.export
     count = len(ExportFolder(tiny_run.export).read_answers())
     assert count > 5 and all(check.details["texts"] == count for check in report.checks)
-    assert all(check.details["largest_difference"] < 1e-6 for check in report.checks)
+    assert all(check.details["largest_difference"] < 5e-6 for check in report.checks)  # other batches, other sums
     assert str(report.checks[0]).startswith(f"ok    serving_default, row format: {count} texts, largest difference ")
     assert json.loads(json.dumps(report.to_dict()))["ok"] is True
 
