@@ -38,6 +38,7 @@ __all__ = ["export"]
 )
 def export(
     model_folder: str,
+    *,
     version: int | None,
     signatures: str | None,
     max_length: int | None,
