@@ -306,12 +306,19 @@ def test_export_prints_the_folder(run, verb) -> None:
     export.answer = Path("saved_models/x/3")
     assert run("export", "saved_models/x") == (0, "saved_models/x/3\n", "")
     words = ["--version", "7", "--signatures", "text, token_ids", "--max-length", "64", "--keep-texts", "0"]
+    words += ["--encoder", "model"]
     run("export", "saved_models/x", *words)
     assert export.calls == [
-        (("saved_models/x",), {"version": None, "signatures": None, "max_length": None}),
+        (("saved_models/x",), {"version": None, "signatures": None, "max_length": None, "encoder": "auto"}),
         (
             ("saved_models/x",),
-            {"version": 7, "signatures": ["text", "token_ids"], "max_length": 64, "keep_texts": 0},
+            {
+                "version": 7,
+                "signatures": ["text", "token_ids"],
+                "max_length": 64,
+                "keep_texts": 0,
+                "encoder": "model",
+            },
         ),
     ]
 
