@@ -16,6 +16,8 @@ from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
 __all__ = ["input_spec", "make_dataset", "steps_per_epoch"]
 
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+PREFETCHED = 2
+"""Batches that are made while one is trained on."""
 
 
 def input_spec(model: Any, tokenizer: Any) -> dict[str, Any]:
@@ -118,4 +120,6 @@ def make_dataset(
         return {name: named[name] for name in spec}, labels
 
     steps = batches.steps * epochs
-    return tf.data.Dataset.range(steps).map(load).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread sleeps ever longer, and the end of `fit` waits for it, up to a minute
+    return tf.data.Dataset.range(steps).map(load).prefetch(PREFETCHED).with_options(options)
