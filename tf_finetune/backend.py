@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from tf_finetune.config.devices import named_gpus
 from tf_finetune.errors import ConfigError, DependencyError
 
 __all__ = [
@@ -193,14 +193,12 @@ def make_strategy(devices: str) -> Any:
         names = [f"/gpu:{i}" for i in range(len(found))] or ["/cpu:0"]
     elif devices == "cpu":
         names = ["/cpu:0"]
-    elif re.fullmatch(r"gpu:\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*", devices):
-        wanted = [int(part) for part in devices[4:].split(",")]
+    else:
+        wanted = named_gpus(devices)
         missing = [i for i in wanted if i >= len(found)]
         if missing:
             raise ConfigError(f"--devices {devices}: there is no GPU {missing[0]}; TensorFlow sees {len(found)}.")
-        names = [f"/gpu:{i}" for i in dict.fromkeys(wanted)]
-    else:
-        raise ConfigError(f"--devices takes auto, cpu or a list as in gpu:0,1. Received: {devices!r}.")
+        names = [f"/gpu:{i}" for i in wanted]
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(names)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tf_finetune.config.devices import named_gpus
 from tf_finetune.config.option import Option
+from tf_finetune.errors import ConfigError
 
 __all__ = ["cross_faults"]
 
 Values = Mapping[str, Any]
-
-DEVICES = re.compile(r"auto|cpu|gpu:\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*")
 
 
 def cross_faults(values: Values, options: Mapping[str, Option], *, wrong: frozenset[str] = frozenset()) -> list[str]:
@@ -119,9 +118,11 @@ def _check_encoder(values: Values, options: Mapping[str, Option]) -> str | None:
 
 
 def _check_devices(values: Values, options: Mapping[str, Option]) -> str | None:
-    if DEVICES.fullmatch(values["devices"]):
-        return None
-    return f"--devices takes auto, cpu or a list as in gpu:0,1. Received: {values['devices']!r:.80}."
+    try:
+        named_gpus(values["devices"])
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], str | None]], ...] = (
