@@ -11,6 +11,7 @@ from tf_finetune.errors import ModelError
 from tf_finetune.files import file_sha256
 from tf_finetune.model.checkpoint import WEIGHT_FILES, Checkpoint, open_checkpoint
 from tf_finetune.run import ModelFolder
+from tf_finetune.tokens.tokenizer import VOCABULARIES, has_vocabulary
 
 __all__ = ["resolve_model"]
 
@@ -23,9 +24,8 @@ PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """SHA-256 of the model.safetensors that sentence-transformers published."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "vocab.txt", "*.model"]
 SMALL_FILES = [
-    *TOKENIZER_FILES,
+    *VOCABULARIES,
     "config.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -91,8 +91,7 @@ def _cached_folder(name: str) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     weights = any((folder / file).is_file() for file in WEIGHT_FILES)
-    tokenizer = any(any(folder.glob(pattern)) for pattern in TOKENIZER_FILES)
-    return folder if weights and tokenizer and (folder / "config.json").is_file() else None
+    return folder if weights and has_vocabulary(folder) and (folder / "config.json").is_file() else None
 
 
 def _packaged_folder() -> Path | None:

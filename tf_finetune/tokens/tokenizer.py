@@ -13,12 +13,25 @@ from typing import Any
 from tf_finetune.config import TokensConfig
 from tf_finetune.errors import TokenizerError
 
-__all__ = ["check_tokenizer", "load_tokenizer", "reset_backend", "tokenizer_errors", "tokenizer_fingerprint"]
+__all__ = [
+    "VOCABULARIES",
+    "check_tokenizer",
+    "has_vocabulary",
+    "load_tokenizer",
+    "reset_backend",
+    "tokenizer_errors",
+    "tokenizer_fingerprint",
+]
 
 CODE_KEYS = ("auto_map", "custom_pipelines")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 """Files of which a fast tokenizer has one at least."""
 ADVICE = "Expected a tokenizer.json, or the vocabulary files of a tokenizer with a fast form."
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a folder holds one of `VOCABULARIES`."""
+    return any(any(folder.glob(pattern)) for pattern in VOCABULARIES)
 
 
 def check_tokenizer(folder: Path) -> None:
@@ -33,7 +46,7 @@ def check_tokenizer(folder: Path) -> None:
     if not folder.is_dir():
         raise TokenizerError(f"There is no tokenizer folder {folder}.")
     _refuse_code(folder)
-    if not any(any(folder.glob(pattern)) for pattern in VOCABULARIES):
+    if not has_vocabulary(folder):
         raise TokenizerError(f"{folder} holds no tokenizer that can be loaded. {ADVICE}")
 
 
