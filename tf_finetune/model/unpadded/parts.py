@@ -104,16 +104,23 @@ def _electra(model: Any) -> Encoder:
 
 
 def _like_bert(model: Any, main: Any, head: Head, padding_position: int | None = None) -> Encoder:
+    layers = tuple(_bert_layer(layer) for layer in main.encoder.layer)
+    return _encoder(main, layers, head, heads=model.config.num_attention_heads, padding_position=padding_position)
+
+
+def _encoder(
+    main: Any, layers: tuple[EncoderLayer, ...], head: Head, *, heads: int, padding_position: int | None = None
+) -> Encoder:
     embeddings = main.embeddings
     return Encoder(
         words=embeddings.weight,
         positions=embeddings.position_embeddings,
-        types=embeddings.token_type_embeddings,
+        types=getattr(embeddings, "token_type_embeddings", None),
         norm=embeddings.LayerNorm,
         rate=embeddings.dropout.rate,
         project=getattr(main, "embeddings_project", None),
-        layers=tuple(_bert_layer(layer) for layer in main.encoder.layer),
-        heads=model.config.num_attention_heads,
+        layers=layers,
+        heads=heads,
         padding_position=padding_position,
         head=head,
     )
@@ -137,23 +144,11 @@ def _bert_layer(layer: Any) -> EncoderLayer:
 
 
 def _distilbert(model: Any) -> Encoder:
-    embeddings = model.distilbert.embeddings
-
     def head(first: Any, dropout: Any) -> Any:
         return model.classifier(dropout(model.pre_classifier(first), model.dropout))
 
-    return Encoder(
-        words=embeddings.weight,
-        positions=embeddings.position_embeddings,
-        types=None,
-        norm=embeddings.LayerNorm,
-        rate=embeddings.dropout.rate,
-        project=None,
-        layers=tuple(_distilbert_layer(layer) for layer in model.distilbert.transformer.layer),
-        heads=model.config.n_heads,
-        padding_position=None,
-        head=head,
-    )
+    layers = tuple(_distilbert_layer(layer) for layer in model.distilbert.transformer.layer)
+    return _encoder(model.distilbert, layers, head, heads=model.config.n_heads)
 
 
 def _distilbert_layer(layer: Any) -> EncoderLayer:
