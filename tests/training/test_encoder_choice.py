@@ -45,8 +45,15 @@ def test_where_it_fits_the_unpadded_encoder_is_used(parts):
     assert choice.line.startswith("encoder: unpadded (logits and gradients within ")
 
 
+def test_sizes_follow_from_the_batches_of_the_run(parts):
+    choose(parts, count_tokens=lambda: np.array([30, 33, 500]))
+    assert vars(parts[0])["call"].unpadded.sizes == (512,)  # a tiny model is computed sooner than compiled
+    choose(parts)
+    assert vars(parts[0])["call"].unpadded.sizes == ()
+
+
 def test_the_model_keeps_its_own_with_encoder_model(parts):
-    choice = choose(parts, "model")
+    choice = choose(parts, "model", count_tokens=lambda: pytest.fail("counted for nothing"))
     assert not choice.unpadded and not is_unpadded(parts[0])
     assert choice.line == "encoder: the model's own (--encoder model)"
 

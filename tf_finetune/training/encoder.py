@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ def choose_encoder(
     *,
     seed: int,
     jit_compile: bool = False,
-    batch_tokens: np.ndarray | None = None,
+    count_tokens: Callable[[], np.ndarray] | None = None,
 ) -> EncoderChoice:
     """Puts the unpadded encoder into a model where it applies.
 
@@ -61,8 +62,8 @@ def choose_encoder(
         spec: The model's inputs.
         seed: Seed of dropout.
         jit_compile: Whether XLA is to compile the training step.
-        batch_tokens: int `[batches]`, real tokens of the batches of the run, for which sizes are compiled; None if they
-            are not known.
+        count_tokens: Gives the real tokens of all batches of the run, int `[batches]`, from which the sizes are chosen
+            that are compiled; None if they are not known. Called where the unpadded encoder is used.
 
     Raises:
         ConfigError: ``unpadded`` was asked for, and does not apply.
@@ -78,8 +79,8 @@ def choose_encoder(
         difference = _largest_difference(model, table, spec)
         if difference <= TOLERANCE:
             sizes: tuple[int, ...] = ()
-            if batch_tokens is not None:
-                sizes = choose_sizes(batch_tokens, token_operations=training_operations(model))
+            if count_tokens is not None:
+                sizes = choose_sizes(count_tokens(), token_operations=training_operations(model))
             use_unpadded_encoder(model, seed=seed, sizes=sizes)
             return EncoderChoice(True, f"logits and gradients within {difference:.0e} of the model's own")
         reason = f"logits or gradients differ by {difference:.0e} from the model's own"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from typing import Any
 
@@ -111,7 +112,7 @@ def _load(config: Config, splits: Splits, checkpoint: Checkpoint, tokenizer: Any
 def _choose_encoder(config: Config, model: Any, train: TokenTable, spec: dict[str, Any], *, rows: int) -> EncoderChoice:
     """Puts the unpadded encoder into the model where it applies; `rows` make an update."""
     fit, whole = config.fit, config.fit.gradient_accumulation == 1 and config.fit.token_budget is None
-    counts = batch_tokens(train.lengths, batch_size=rows, order=fit.batching, seed=fit.seed, epochs=fit.epochs)
+    batches: dict[str, Any] = {"batch_size": rows, "order": fit.batching, "seed": fit.seed, "epochs": fit.epochs}
     return choose_encoder(
         model,
         config.model.encoder,
@@ -119,7 +120,7 @@ def _choose_encoder(config: Config, model: Any, train: TokenTable, spec: dict[st
         spec,
         seed=fit.seed,
         jit_compile=config.model.jit_compile,
-        batch_tokens=counts if whole else None,
+        count_tokens=functools.partial(batch_tokens, train.lengths, **batches) if whole else None,
     )
 
 
