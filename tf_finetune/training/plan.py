@@ -96,8 +96,8 @@ def _time_steps(prepared: Any, config: Config) -> float:
     from tf_finetune.backend import keras
 
     dataset = prepared.training_dataset(config).take(1 + TIMED_STEPS)
-    if prepared.shapes:
-        prepared.model.fit(dataset, class_weight=prepared.class_weight, verbose=0)  # XLA compiles each shape apart
+    if prepared.shapes or prepared.encoder.unpadded:  # XLA compiles each shape apart, or parts for each size
+        prepared.model.fit(dataset, class_weight=prepared.class_weight, verbose=0)
     positions = [_positions(inputs, prepared) for inputs, _ in dataset]
     ends: list[float] = []
     tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.monotonic()))
