@@ -152,3 +152,8 @@ def test_lengths_report_by_hand(load):
     cut = report_lengths(table, batch_size=5, batching="exact", seed=0, cuts=Cuts(exact=True, token_budget=10))
     assert (cut.tokens, cut.padded_plain) == (47, report.padded_plain) and cut.padded < report.padded
     assert "(exact batches, cut into micro-batches; " in cut.lines()[2]
+
+
+def test_no_thread_tunes_the_pipeline(table, spec):
+    """It sleeps for up to a minute, and the end of `fit` would wait for it."""
+    assert make_dataset(table, spec, batch_size=8, order="rows").options().autotune.enabled is False
