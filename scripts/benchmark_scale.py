@@ -102,7 +102,8 @@ def prepare_rows(settings):
     from tf_finetune.data import Examples
     from tf_finetune.tokens.encoder import TextEncoder
     from tf_finetune.tokens.lengths import report_lengths
-    from tf_finetune.tokens.pipeline import INPUT_NAMES, make_dataset
+    from tf_finetune.tokens.pipeline import make_dataset
+    from tf_finetune.tokens.table import INPUT_NAMES
 
     tokenizer = load_tokenizer(resolve_model(settings["model"]).tokenizer_folder)
     length = settings["max_length"]

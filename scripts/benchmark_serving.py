@@ -40,8 +40,6 @@ def saved_model(export, onnx):
 
 def keras_predict(export, onnx):
     sys.path.insert(0, str(ROOT))
-    import numpy as np
-
     from tf_finetune.model.trained import load_run
     from tf_finetune.run import ModelFolder
     from tf_finetune.tokens.table import TokenTable
@@ -49,13 +47,7 @@ def keras_predict(export, onnx):
     loaded = load_run(ModelFolder(Path(export).parent))
 
     def answer(texts):
-        table = TokenTable.from_encoded(
-            loaded.encoder.encode(texts),
-            np.zeros(len(texts), np.int32),
-            loaded.encoder.tokenizer,
-            max_length=loaded.encoder.max_length,
-        )
-        columns = dict(zip(("input_ids", "attention_mask", "token_type_ids"), table.pad(np.arange(len(texts)))))
+        columns = TokenTable.of_texts(loaded.encoder, texts).inputs()
         inputs = {name: columns[name] for name in loaded.spec}
         return loaded.model.predict(inputs, batch_size=len(texts), verbose=0).logits
 

@@ -11,9 +11,10 @@ all systems: 50 batches are sorted by length, cut into as many strata as --batch
 Systems that group by length get these batches, the others the same texts at random. All fine-tune the same checkpoint
 from the same token ids, with dropout and gradients clipped to norm 1; KerasHub has a model of the same shape and what
 it compiles by itself. The limit is that of large matrix products, measured in the same rounds, for the operations that
-the gradients need: no padding, and in the last layer no more than the first token. Ratios are taken round by round,
-and shown as median and range. What traces and compiles runs before them and is shown as CPU seconds: two batches, and
-for ours, which compiles parts for each rounded number of tokens, what all rounds took longer when they ran first.
+the gradients need: no padding, and in the last layer no more than the first token. Two rivals at a time stand beside
+ours, so that memory suffices. Ratios are taken round by round, and shown as median and range. What traces and compiles
+runs before them and is shown as CPU seconds: two batches, and for ours, which compiles parts for each rounded number of
+tokens, what all rounds took longer when they ran first.
 """
 
 import argparse

@@ -58,20 +58,22 @@ def start_tensorflow(settings, *, deterministic):
     return load_model(checkpoint, tokenizer, label_names=("0", "1"), max_length=settings["max_length"]), tokenizer
 
 
-def make_score(model, spec, tokens, labels):
-    """Accuracy on a request's rows, without dropout."""
+def with_score(train, model, spec, tokens, labels):
+    """Answers a request by `train`, or with the accuracy on its rows, without dropout."""
     from tf_finetune.evaluation.predictor import make_forward
 
-    forward = make_forward(model, spec)
+    function = make_forward(model, spec).function
 
-    def score(request):
+    def run(request):
+        if not request.get("score"):
+            return train(request)
         right = 0
         for batch in in_batches(request):
-            logits = forward(named(*padded([tokens[row] for row in batch]), spec)).numpy()
+            logits = function(named(*padded([tokens[row] for row in batch]), spec)).numpy()
             right += int((logits.argmax(-1) == labels[batch]).sum())
         return right / len(request["rows"])
 
-    return score
+    return run
 
 
 def ours(settings, *, adam="fused", encoder="unpadded"):
@@ -91,11 +93,8 @@ def ours(settings, *, adam="fused", encoder="unpadded"):
     compile_model(model, updates=settings["updates"], learning_rate=RATE, optimizer=optimizer)
     spec = input_spec(model, tokenizer)
     tokens, labels = read_tokens(settings)
-    score = make_score(model, spec, tokens, labels)
 
-    def run(request):
-        if request.get("score"):
-            return score(request)
+    def train(request):
         if encoder == "unpadded" and not unpadded.sizes:
             unpadded.sizes = sizes_of_fit(model, tokens[: settings["train_rows"]], request["batch_size"])
         rows = [tokens[row] for row in request["rows"]]
@@ -115,7 +114,7 @@ def ours(settings, *, adam="fused", encoder="unpadded"):
         batches = make_dataset(table, spec, batch_size=request["batch_size"], order="rows")
         return model.fit(batches, verbose=0).history["loss"][0]
 
-    return run
+    return with_score(train, model, spec, tokens, labels)
 
 
 def sizes_of_fit(model, tokens, batch_size, *, epochs=3):
@@ -141,12 +140,8 @@ def plain_keras(settings):
     model.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss=loss, metrics=["accuracy"])
     spec = input_spec(model, tokenizer)
     tokens, labels = read_tokens(settings)
-    score = make_score(model, spec, tokens, labels)
 
-    def run(request):
-        if request.get("score"):
-            return score(request)
-
+    def train(request):
         def batches():
             for batch in in_batches(request):
                 yield named(*padded([tokens[row] for row in batch]), spec), labels[batch]
@@ -155,7 +150,7 @@ def plain_keras(settings):
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
         return model.fit(dataset, verbose=0).history["loss"][0]
 
-    return run
+    return with_score(train, model, spec, tokens, labels)
 
 
 def pytorch(settings):

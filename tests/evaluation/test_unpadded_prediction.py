@@ -21,11 +21,7 @@ def loaded(tiny_run):
 def table(loaded):
     from tf_finetune.tokens.table import TokenTable
 
-    labels = np.zeros(len(TEXTS), np.int32)
-    tokenizer = loaded.encoder.tokenizer
-    return TokenTable.from_encoded(
-        loaded.encoder.encode(TEXTS), labels, tokenizer, max_length=loaded.encoder.max_length
-    )
+    return TokenTable.of_texts(loaded.encoder, TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +36,7 @@ def test_the_logits_are_the_models_own_in_the_order_of_the_rows(loaded, table, f
     from tf_finetune.evaluation.predictor import table_logits
 
     assert forward.unpadded
-    ids, mask, types = table.pad(np.arange(len(table)))
-    columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    columns = table.inputs()
     own = loaded.model({name: columns[name] for name in loaded.spec}, training=False).logits.numpy()
     found = table_logits(forward, loaded.spec, table, batch_size=batch_size)
     assert np.ptp(own[:, 0]) > 0.01
@@ -99,3 +94,14 @@ def test_the_predictor_answers_alike_whatever_the_batch_size(tiny_run):
     assert predictor.forward.unpadded
     few = dataclasses.replace(predictor, batch_size=1)
     assert np.abs(predictor.probabilities(TEXTS) - few.probabilities(TEXTS)).max() < 1e-5
+
+
+def test_an_unpadded_encoder_that_answers_otherwise_is_not_used(tiny_run, monkeypatch, caplog):
+    from tf_finetune.evaluation.predictor import load_predictor
+    from tf_finetune.model.unpadded import Unpadded
+
+    logits = Unpadded.logits
+    monkeypatch.setattr(Unpadded, "logits", lambda *args, **named: logits(*args, **named) + 1e-3)
+    predictor = load_predictor(tiny_run.run.path)
+    assert not predictor.forward.unpadded
+    assert "the unpadded encoder differs by 1e-03 from the model's own, which is used" in caplog.text

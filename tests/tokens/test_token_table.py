@@ -300,9 +300,7 @@ def test_lengths_are_multiples_of_eight_up_to_the_maximum(longest, max_length, e
 def test_a_table_in_memory_for_prediction(load):
     tokenizer = load("xlnet")
     encoder = TextEncoder(tokenizer, max_length=12, truncate="head")
-    table = TokenTable.from_encoded(encoder.encode(TEXTS), np.zeros(len(TEXTS), np.int32), tokenizer, max_length=12)
-    ids, mask, types = table.pad(np.arange(len(TEXTS)))
+    table = TokenTable.of_texts(encoder, TEXTS)
     padded = tokenizer(TEXTS, truncation=True, max_length=12, padding="max_length")
-    assert ids.tolist() == padded["input_ids"]
-    assert mask.tolist() == padded["attention_mask"]
-    assert types.tolist() == padded["token_type_ids"]
+    assert {name: values.tolist() for name, values in table.inputs().items()} == dict(padded)
+    assert table.inputs(np.array([1]))["input_ids"].shape[0] == 1 and table.labels.tolist() == [0] * len(TEXTS)

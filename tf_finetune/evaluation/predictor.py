@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,19 @@ import numpy as np
 
 from tf_finetune.backend import tf
 from tf_finetune.evaluation.batches import TOKENS_A_ROW, cut
-from tf_finetune.model.trained import load_run
+from tf_finetune.model.trained import LoadedRun, load_run
 from tf_finetune.run import ModelFolder
+from tf_finetune.serving.exported import TOLERANCE
 from tf_finetune.serving.graph.forward import own_logits, unpadded_logits
 from tf_finetune.tokens.encoder import TextEncoder
 from tf_finetune.tokens.table import TokenTable
 
 __all__ = ["Forward", "Predictor", "load_predictor", "make_forward", "softmax", "table_logits"]
+
+logger = logging.getLogger(__name__)
+
+CHECKED_TEXTS = ("", "not bad", "a long review " * 20)
+"""Of unequal lengths, to compare the two encoders on."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,7 @@ def table_logits(forward: Forward, spec: dict[str, Any], table: TokenTable, *, b
     limits = {"positions": TOKENS_A_ROW * batch_size} if forward.unpadded else {"rows": batch_size}
     parts, order = [], list(cut(table.lengths, **limits))
     for rows in order:
-        ids, mask, types = table.pad(rows)
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        inputs = table.inputs(rows)
         parts.append(forward.function({name: tf.constant(inputs[name]) for name in spec}).numpy())
     logits = np.concatenate(parts)  # [n, labels], by length
     restored = np.empty_like(logits)
@@ -98,13 +104,16 @@ class Predictor:
         """Class probabilities float32 `[n, labels]` of `n` texts (or pairs), in their order."""
         if not texts:
             return np.zeros((0, len(self.label_names)), np.float32)
-        table = TokenTable.from_encoded(
-            self.encoder.encode(texts, pairs),
-            np.zeros(len(texts), np.int32),
-            self.encoder.tokenizer,
-            max_length=self.encoder.max_length,
-        )
+        table = TokenTable.of_texts(self.encoder, texts, pairs)
         return softmax(table_logits(self.forward, self.spec, table, batch_size=self.batch_size))
+
+
+def _difference(loaded: LoadedRun, forward: Forward) -> float:
+    """Largest difference between a forward pass and the model's own call, on a few texts."""
+    pairs = CHECKED_TEXTS[::-1] if loaded.encoder.pairs else None
+    columns = TokenTable.of_texts(loaded.encoder, CHECKED_TEXTS, pairs).inputs()
+    inputs = {name: tf.constant(columns[name]) for name in loaded.spec}
+    return float(np.abs(forward.function(inputs) - own_logits(loaded.model)(inputs)).max())
 
 
 def load_predictor(folder: str | Path, *, batch_size: int = 32) -> Predictor:
@@ -120,4 +129,9 @@ def load_predictor(folder: str | Path, *, batch_size: int = 32) -> Predictor:
     """
     loaded = load_run(ModelFolder(Path(folder)))
     forward = make_forward(loaded.model, loaded.spec)
+    if forward.unpadded:
+        difference = _difference(loaded, forward)
+        if not difference <= TOLERANCE:
+            logger.warning("the unpadded encoder differs by %.0e from the model's own, which is used", difference)
+            forward = make_forward(loaded.model, loaded.spec, unpadded=False)
     return Predictor(loaded.manifest.label_names, loaded.encoder, forward, loaded.spec, batch_size)

@@ -8,7 +8,7 @@ from typing import Any
 from tf_finetune.backend import keras, tf
 from tf_finetune.errors import ConfigError, ModelError
 from tf_finetune.tokens.cuts import Cuts
-from tf_finetune.tokens.pipeline import INPUT_NAMES
+from tf_finetune.tokens.table import INPUT_NAMES
 
 __all__ = ["use_micro_batches"]
 

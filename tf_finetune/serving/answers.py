@@ -82,14 +82,7 @@ def measure_padding(loaded: LoadedRun, answers: Sequence[Answer]) -> float:
 def _token_inputs(loaded: LoadedRun, rows: Sequence[Row]) -> dict[str, np.ndarray]:
     """The model's inputs: int32 `[rows, length]` each."""
     pairs = [pair or "" for _, pair in rows] if loaded.manifest.pairs else None
-    table = TokenTable.from_encoded(
-        loaded.encoder.encode([text for text, _ in rows], pairs),
-        np.zeros(len(rows), np.int32),
-        loaded.encoder.tokenizer,
-        max_length=loaded.encoder.max_length,
-    )
-    columns = table.pad(np.arange(len(rows)), multiple=1)
-    return dict(zip(("input_ids", "attention_mask", "token_type_ids"), columns))
+    return TokenTable.of_texts(loaded.encoder, [text for text, _ in rows], pairs).inputs(multiple=1)
 
 
 def _logits(loaded: LoadedRun, inputs: dict[str, Any]) -> np.ndarray:

@@ -11,11 +11,10 @@ from tf_finetune.backend import tf
 from tf_finetune.errors import ModelError
 from tf_finetune.tokens.order import batch_order
 from tf_finetune.tokens.shapes import FewShapes
-from tf_finetune.tokens.table import PAD_MULTIPLE, TokenTable
+from tf_finetune.tokens.table import INPUT_NAMES, PAD_MULTIPLE, TokenTable
 
 __all__ = ["input_spec", "make_dataset", "steps_per_epoch"]
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 PREFETCHED = 2
 """Batches that are made while one is trained on."""
 

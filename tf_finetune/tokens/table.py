@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ __all__ = ["TokenTable", "encode"]
 
 logger = logging.getLogger(__name__)
 
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 FORMAT = 2
 PAD_MULTIPLE = 8
 BATCH_TEXTS = 1024
@@ -93,17 +95,23 @@ class TokenTable:
             ids[i, place], types[i, place], mask[i, place] = self.ids[start:end], self.types[start:end], 1
         return ids, mask, types
 
+    def inputs(self, rows: np.ndarray | None = None, *, multiple: int = PAD_MULTIPLE) -> dict[str, np.ndarray]:
+        """What `pad` returns by name, of some rows or of all."""
+        rows = np.arange(len(self)) if rows is None else rows
+        return dict(zip(INPUT_NAMES, self.pad(rows, multiple=multiple)))
+
     @classmethod
-    def from_encoded(cls, encoded: Any, labels: np.ndarray, tokenizer: Any, *, max_length: int) -> TokenTable:
-        """A table in memory, of one batch of `EncodedTexts` (for prediction)."""
+    def of_texts(cls, encoder: TextEncoder, texts: Sequence[str], pairs: Sequence[str] | None = None) -> TokenTable:
+        """A table in memory of a few texts (or pairs) for prediction; its labels are zeros."""
+        encoded = encoder.encode(texts, pairs)
         return cls(
             ids=encoded.ids,
             types=encoded.types,
             offsets=_offsets(encoded.lengths),
             full_lengths=encoded.full_lengths,
-            labels=labels,
-            max_length=max_length,
-            **_padding(tokenizer),
+            labels=np.zeros(len(texts), np.int32),
+            max_length=encoder.max_length,
+            **_padding(encoder.tokenizer),
         )
 
 

@@ -93,6 +93,6 @@ def _largest_difference(model: Any, table: TokenTable, spec: dict[str, Any]) -> 
     """On the shortest, the longest and two rows between."""
     order = np.argsort(table.lengths, kind="stable")
     rows = order[np.linspace(0, len(order) - 1, min(CHECKED_ROWS, len(order))).astype(int)]
-    columns = dict(zip(("input_ids", "attention_mask", "token_type_ids"), table.pad(rows)))
+    columns = table.inputs(rows)
     differences = check_equal(model, {name: columns[name] for name in spec}, table.labels[rows])
     return float(np.max(list(differences.values())))
