@@ -156,4 +156,6 @@ def test_lengths_report_by_hand(load):
 
 def test_no_thread_tunes_the_pipeline(table, spec):
     """It sleeps for up to a minute, and the end of `fit` would wait for it."""
+    from tf_finetune.tokens.pipeline import make_dataset
+
     assert make_dataset(table, spec, batch_size=8, order="rows").options().autotune.enabled is False

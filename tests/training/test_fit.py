@@ -137,6 +137,7 @@ def test_overwrite_replaces_the_run_and_keeps_the_exports(config):
     second = fit(change(config, fit={"seed": 9}, run={"overwrite": True}))
     assert first.run.path == second.run.path
     assert {path.name for path in second.run.path.iterdir()} == {"run", "1", "models.config"}
+    assert b"StatelessIf" not in (second.run.path / "1" / "saved_model.pb").read_bytes()  # as `--encoder model` has it
     assert json.loads(second.run.environment.read_text())
     assert "overwrite: false" in second.run.config.read_text()
 
