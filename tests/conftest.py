@@ -106,6 +106,19 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def dropping_checkpoint(tmp_path_factory) -> Path:
+    """The same, with dropout."""
+    from tf_finetune.backend import keras
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "dropping-bert"
+    tokenizer = save_tiny_tokenizer(folder)
+    keras.utils.set_random_seed(7)
+    rates = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    tiny_model("TFBertModel", len(tokenizer), **rates).save_pretrained(str(folder), safe_serialization=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tiny_checkpoint, reviews_csv, tmp_path_factory):
     """Result of `fit` on the tiny reviews with the tiny checkpoint, export included."""
     from tf_finetune.config import Config, DataConfig, FitConfig, ModelConfig, RunConfig, TokensConfig

@@ -7,7 +7,7 @@ FinetuneError            base class: catch this one to catch them all
 ├── ModelError           a checkpoint is unsafe, incomplete, or not a TensorFlow text classifier
 ├── LossError            the loss, the optimizer or the callbacks do not fit the model
 ├── RunError             a model folder is unfinished, occupied, or not one of ours
-├── TrainingStopped      training was stopped on purpose; the weights so far are kept (exit code 130)
+├── TrainingStopped      training was stopped on purpose and can be gone on with (exit code 130 or 75)
 ├── ExportError          a SavedModel could not be written, or differs from the model
 ├── ServingError         a server does not answer as it should, or versions cannot be served as asked
 └── DependencyError      an installed package is missing or cannot be used together with ours
@@ -60,7 +60,15 @@ class RunError(FinetuneError):
 
 
 class TrainingStopped(FinetuneError):
-    """Training was stopped on purpose; the message says where the weights so far are and how to go on."""
+    """Training was stopped on purpose; the message says how to go on.
+
+    Attributes:
+        exit_code: 130 after Ctrl-C; 75 (EX_TEMPFAIL) after SIGTERM and at a time limit.
+    """
+
+    def __init__(self, message: str = "", *, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class ExportError(FinetuneError):

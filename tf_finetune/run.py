@@ -94,6 +94,11 @@ class ModelFolder:
         return self.run / "model"
 
     @property
+    def checkpoints(self) -> Path:
+        """What an unfinished run is gone on from; gone when it is finished."""
+        return self.run / "checkpoints"
+
+    @property
     def history(self) -> Path:
         """One row an epoch."""
         return self.run / "history.csv"
@@ -159,6 +164,20 @@ class ModelFolder:
             return []
         return sorted(int(p.name) for p in self.path.iterdir() if p.is_dir() and is_version(p.name))
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the run is unfinished and has a checkpoint, sound or not."""
+        return not self.is_complete and self.checkpoints.is_dir() and any(self.checkpoints.glob("[0-9]*"))
+
+    @property
+    def how_to_go_on(self) -> str:
+        """The command that finishes an unfinished run, in a sentence."""
+        path = shlex.quote(str(self.path))
+        if self.can_go_on:
+            return f"To go on: tf-finetune fit --resume {path}"
+        config = shlex.quote(str(self.config))
+        return f"To begin again: tf-finetune fit --config {config} --output {path} --overwrite"
+
     def require_complete(self) -> None:
         """Refuses a folder that holds no finished run.
 
@@ -171,11 +190,7 @@ class ModelFolder:
         if not self.run.is_dir():
             raise RunError(f"{self.path} is no model folder: it has no run/. Give the folder that `fit` wrote.")
         if not self.is_complete:
-            again = shlex.join(["--config", str(self.config), "--output", str(self.path), "--overwrite"])
-            raise RunError(
-                f"The run in {self.path} is unfinished: it has no {self.complete.name}. "
-                f"Train it again: tf-finetune fit {again}"
-            )
+            raise RunError(f"The run in {self.path} is unfinished: it has no {self.complete.name}. {self.how_to_go_on}")
         found = read_json(self.complete).get("format")
         if found != FORMAT:
             raise RunError(f"{self.complete} has format {found!r}; this version of tf_finetune reads format {FORMAT}.")

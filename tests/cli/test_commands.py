@@ -90,12 +90,14 @@ def other_value(option) -> str:
         "data_dir": "d",
         "token_budget": "300",
         "devices": "cpu",
+        "save_every": "7steps",
+        "resume": "auto",
     }
     by_kind = {int: "7", float: "0.25", str: "words", tuple: "words.csv"}
     return special.get(option.key) or by_kind[option.kind]
 
 
-NEEDED = {"patience": {"epochs": "9"}, "data_dir": {"data": "tfds:x"}}
+NEEDED = {"patience": {"epochs": "9"}, "data_dir": {"data": "tfds:x"}, "force": {"resume": "auto"}}
 """Option to what it does not go without."""
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from tf_finetune.errors import ConfigError, DataError, LossError, ModelError, Ru
 from tf_finetune.run import ModelFolder
 from tf_finetune.serving.formats.saved_model_file import read_saved_model
 from tf_finetune.training.fit import fit
+
+STOPPED = r"(?s)Ctrl-C after update 5 of 15.*The weights of epoch 1 are in .*--resume.*To train on from these.*--model"
 
 
 @pytest.fixture
@@ -229,17 +232,17 @@ def test_patience_stops_early(config):
 
 
 def test_stopping_leaves_a_readable_run_and_says_how_to_go_on(config, monkeypatch):
-    import tf_finetune.training.callbacks as module
+    import tf_finetune.training.progress as module
 
     def interrupt(self, epoch, logs=None):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(module.Progress, "on_epoch_end", interrupt)
-    with open(os.devnull, "w") as stream, pytest.raises(TrainingStopped, match=r"To train on from them.*--model"):
+    with open(os.devnull, "w") as stream, pytest.raises(TrainingStopped, match=STOPPED):
         fit(change(config, fit={"epochs": 3}), progress=stream)
     folder = ModelFolder(Path(config.run.output))
     assert not folder.is_complete
-    with pytest.raises(RunError, match="unfinished"):
+    with pytest.raises(RunError, match=r"unfinished.*To go on: tf-finetune fit --resume"):
         folder.require_complete()
     from tf_finetune.backend import transformers
 
@@ -272,19 +275,30 @@ def test_what_the_user_got_wrong_is_said_before_tensorflow_is_imported(tiny_chec
 
 
 def test_an_interrupt_after_the_last_epoch_loses_no_training(config, monkeypatch):
-    import tf_finetune.evaluation.predictor as module
+    import tf_finetune.training.train_and_score as module
 
     def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGTERM)
 
     first = fit(config)
-    monkeypatch.setattr(module, "table_logits", interrupt)
-    with pytest.raises(TrainingStopped, match=r"weights of epoch 1 .*The former run is in .*run-before"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(TrainingStopped, match=r"(?s)SIGTERM .*former run is in .*run-before") as found,
+    ):
+        patch.setattr(module, "table_logits", interrupt)
         fit(change(config, run={"overwrite": True}))
+    assert found.value.exit_code == 75
     folder = ModelFolder(Path(config.run.output))
-    assert (folder.model / "model.safetensors").is_file() and not folder.is_complete
-    assert (folder.before / "complete.json").is_file()
-    assert first.run.path == folder.path
+    assert not folder.is_complete and (folder.before / "complete.json").is_file()
+    expected = weights(first)
+
+    def train_again(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("tf_finetune.training.checkpoints.callback.Checkpointing.on_train_batch_end", train_again)
+    second = fit(change(config, run={"resume": "auto"}))
+    assert all(np.array_equal(value, weights(second)[name]) for name, value in expected.items())
+    assert not folder.before.exists() and not folder.checkpoints.exists()
 
 
 def test_an_interrupted_export_leaves_a_finished_run_and_says_how_to_export(config, monkeypatch):

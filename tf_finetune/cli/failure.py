@@ -24,8 +24,8 @@ def report(error: BaseException, session: Session) -> int:
     """Tells what went wrong, with the traceback if the session asks for it.
 
     Returns:
-        Exit code: 1 an error, 2 a wrong option, 130 interrupted, 141 standard output was closed; what click says for
-        its own ways to end.
+        Exit code: 1 an error, 2 a wrong option, 130 interrupted, 75 stopped and to be started again, 141 standard
+        output was closed; what click says for its own ways to end.
     """
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
@@ -35,7 +35,7 @@ def report(error: BaseException, session: Session) -> int:
         say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
     if isinstance(error, (KeyboardInterrupt, click.Abort, TrainingStopped)):
         say(f"\ninterrupted: {error}" if str(error) else "\ninterrupted")
-        return INTERRUPTED
+        return int(getattr(error, "exit_code", INTERRUPTED))
     say("error: " + _message(error, session))
     if isinstance(error, click.ClickException):
         return error.exit_code

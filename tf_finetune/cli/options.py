@@ -14,9 +14,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from tf_finetune.config import Config, resolve_config
+from tf_finetune.config import RESUME_AUTO, Config, resolve_config
 from tf_finetune.config.catalog import OPTIONS
 from tf_finetune.config.option import Option
+from tf_finetune.errors import ConfigError
+from tf_finetune.run import ModelFolder
 
 __all__ = ["ConfigOption", "config_params", "field_params", "given_fields", "resolved_config"]
 
@@ -88,11 +90,26 @@ def resolved_config(ctx: click.Context) -> Config:
         ConfigError: All faults of file, flags and assignments.
     """
     file = ctx.meta.get(FILE)
+    flags = dict(ctx.meta.get(GIVEN, {}))
+    if flags.get("resume", RESUME_AUTO) != RESUME_AUTO:
+        file = _resumed_file(flags, file)
     return resolve_config(
         file=None if file is None else Path(os.path.expanduser(file)),
-        flags=ctx.meta.get(GIVEN, {}),
+        flags=flags,
         assignments=ctx.meta.get(ASSIGNMENTS, ()),
     )
+
+
+def _resumed_file(flags: dict[str, Any], file: str | None) -> str | None:
+    """The configuration of the run that is gone on with, which takes the place of a file and an output folder."""
+    given = [name for name, value in (("--config", file), ("--output", flags.get("output"))) if value is not None]
+    if given:
+        raise ConfigError(
+            f"--resume {flags['resume']} takes the configuration and the folder of the run: leave out "
+            f"{' and '.join(given)}, or give --resume auto with all options of the run."
+        )
+    found = ModelFolder(Path(flags["resume"])).config
+    return str(found) if found.is_file() else None
 
 
 def given_fields(ctx: click.Context) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from tf_finetune.config.resolve import resolve_config
 from tf_finetune.config.sections import (
     DEFAULT_MODEL,
+    RESUME_AUTO,
     Config,
     DataConfig,
     ExportConfig,
@@ -15,6 +16,7 @@ from tf_finetune.config.write import commented_config, write_config
 
 __all__ = [
     "DEFAULT_MODEL",
+    "RESUME_AUTO",
     "Config",
     "DataConfig",
     "ExportConfig",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_finetune.config.devices import named_gpus
 from tf_finetune.config.option import Option
+from tf_finetune.config.save_every import parse_save_every
 from tf_finetune.errors import ConfigError
 
 __all__ = ["cross_faults"]
@@ -125,6 +126,22 @@ def _check_devices(values: Values, options: Mapping[str, Option]) -> str | None:
     return None
 
 
+def _check_save_every(values: Values, options: Mapping[str, Option]) -> str | None:
+    try:
+        parse_save_every(values["save_every"])
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _check_resume(values: Values, options: Mapping[str, Option]) -> str | None:
+    if values["resume"] is not None and values["overwrite"]:
+        return f"--resume {values['resume']} goes on with a run, --overwrite replaces it: give one of the two."
+    if values["resume"] is None and values["force"]:
+        return "--force has no effect without --resume. To replace a run, give --overwrite."
+    return None
+
+
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], str | None]], ...] = (
     (("end_learning_rate", "learning_rate"), _check_rates),
     (("patience", "epochs"), _check_patience),
@@ -135,4 +152,6 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], st
     (("jit_compile", "batching", "token_budget"), _check_xla_sizes),
     (("encoder", "jit_compile", "precision"), _check_encoder),
     (("devices",), _check_devices),
+    (("save_every",), _check_save_every),
+    (("resume", "overwrite", "force"), _check_resume),
 )

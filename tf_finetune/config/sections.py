@@ -13,10 +13,12 @@ from typing import Any, get_type_hints
 from tf_finetune.config.check import config_error, normalize_section
 from tf_finetune.config.cross import cross_faults
 from tf_finetune.config.option import option, options_of
+from tf_finetune.config.save_every import AUTO
 from tf_finetune.errors import ConfigError
 
 __all__ = [
     "DEFAULT_MODEL",
+    "RESUME_AUTO",
     "Config",
     "DataConfig",
     "ExportConfig",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+RESUME_AUTO = "auto"
+"""Value of ``--resume`` that goes on with what the output folder holds, and begins where that is nothing."""
 
 
 class Section:
@@ -179,10 +183,26 @@ class ExportConfig(Section):
 
 @dataclass(frozen=True)
 class RunConfig(Section):
-    """Where the results go."""
+    """Where the results go, and how a run survives."""
 
     output: str | None = option(None, "Model folder. Default: saved_models/ and the name of the data.", metavar="DIR")
     overwrite: bool = option(False, "Replace the run that the model folder holds; its exports stay.")
+    save_every: str = option(
+        AUTO,
+        "When to save what a killed run goes on from: 10m, 90s, 2h, 500steps, epoch, or several with commas. auto: "
+        "every 10 minutes and after each epoch, for at most 1 % of the run's time.",
+        metavar="WHEN",
+    )
+    max_hours: float | None = option(
+        None, "Save and stop after this many hours, with exit code 75. Default: never.", above=0.0
+    )
+    resume: str | None = option(
+        None,
+        "Go on with the unfinished run of a model folder, by its own configuration; auto: with that of the output "
+        "folder if there is one.",
+        metavar="DIR",
+    )
+    force: bool = option(False, "Go on with a run although data, options or versions differ; what differs is recorded.")
 
 
 @dataclass(frozen=True)

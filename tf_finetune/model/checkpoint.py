@@ -48,6 +48,12 @@ class Checkpoint:
         """The architecture, as transformers names it."""
         return str(self.config.get("model_type"))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """config.json, the weight file, and the shards that it names."""
+        named = _shards(self.weights) if self.weights.name.endswith(".index.json") else []
+        return (self.folder / "config.json", self.weights, *(self.folder / name for name in named))
+
 
 def open_checkpoint(
     folder: Path, *, name: str | None = None, tokenizer_folder: Path | None = None, source: str = "local folder"
@@ -132,12 +138,16 @@ def _find_weights(folder: Path) -> Path:
     raise ModelError(f"{folder} has no weights. Expected one of {', '.join(WEIGHT_FILES)}.")
 
 
-def _check_shards(index: Path) -> None:
-    """Shard names must be plain names of files inside the folder."""
+def _shards(index: Path) -> list[str]:
     weight_map = _read_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelError(f"{index} has no weight_map that names the shards.")
-    for shard in sorted({str(value) for value in weight_map.values()}):
+    return sorted({str(value) for value in weight_map.values()})
+
+
+def _check_shards(index: Path) -> None:
+    """Shard names must be plain names of files inside the folder."""
+    for shard in _shards(index):
         if shard in ("", ".", "..") or any(c in shard for c in "/\\:\0"):
             raise ModelError(f"{index} names the shard {shard!r}; shards must be plain file names inside the folder.")
         if not shard.endswith((".safetensors", ".h5")):

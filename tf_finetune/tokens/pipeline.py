@@ -84,6 +84,7 @@ def make_dataset(
     order: str = "bucketed",
     seed: int = 0,
     epochs: int = 1,
+    start: int = 0,
     multiple: int = PAD_MULTIPLE,
     shapes: FewShapes | None = None,
 ) -> Any:
@@ -101,6 +102,7 @@ def make_dataset(
             `batch_order`.
         seed: Seed of the order.
         epochs: Passes over the table.
+        start: Batches that are left out at the beginning, without a look at their rows.
         multiple: Batches are padded to a multiple of this length,
         shapes: or to the lengths of these, from `few_shapes` with the same table, batch size, order and seed.
 
@@ -118,7 +120,7 @@ def make_dataset(
         labels.set_shape([None])
         return {name: named[name] for name in spec}, labels
 
-    steps = batches.steps * epochs
+    steps = max(batches.steps * epochs, start)
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread sleeps ever longer, and the end of `fit` waits for it, up to a minute
-    return tf.data.Dataset.range(steps).map(load).prefetch(PREFETCHED).with_options(options)
+    return tf.data.Dataset.range(start, steps).map(load).prefetch(PREFETCHED).with_options(options)

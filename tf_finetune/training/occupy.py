@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tf_finetune.errors import RunError, TrainingStopped
+from tf_finetune.errors import LossError, RunError, TrainingStopped
 from tf_finetune.run import ModelFolder
 
 __all__ = ["default_output", "occupy", "refuse_occupied"]
@@ -55,43 +55,57 @@ def refuse_occupied(folder: ModelFolder, *, overwrite: bool) -> None:
         if overwrite:
             return
         kind = "a finished run" if folder.is_complete else "an unfinished run"
+        go_on = f"{folder.how_to_go_on}. Or give" if folder.can_go_on else "Give"
         raise RunError(
             f"{folder.path} holds {kind}, which is not overwritten. "
-            "Give another --output, or --overwrite to replace it (its exports stay)."
+            f"{go_on} another --output, or --overwrite to replace it (its exports stay)."
         )
 
 
 @contextlib.contextmanager
-def occupy(folder: ModelFolder, *, overwrite: bool) -> Iterator[None]:
-    """Makes an empty `run/` for the body.
+def occupy(folder: ModelFolder, *, overwrite: bool, goes_on: bool = False) -> Iterator[None]:
+    """Makes an empty `run/` for the body, or locks the one that it goes on with.
 
     A finished run that is replaced waits in `run-before/` until the new one is complete. When the body fails, its
-    `run/` is removed and the former one comes back; when it is stopped on purpose, both stay.
+    `run/` is removed and the former one comes back; when it is stopped on purpose, or can be gone on with, both stay.
 
     Raises:
         RunError: The folder is occupied, or another process occupies it at the same moment.
     """
-    refuse_occupied(folder, overwrite=overwrite)
-    _clear(folder)
-    try:
-        folder.run.mkdir(parents=True)
-    except FileExistsError as error:
-        raise _being_written(folder.run) from error
-    except OSError as error:
-        raise RunError(f"Cannot make {folder.run}: {error.strerror or error}. Give another --output.") from error
+    refuse_occupied(folder, overwrite=overwrite or goes_on)
+    if not goes_on:
+        _clear(folder)
+        _make(folder.run)
     with _locked(folder.run):
         try:
             yield
         except TrainingStopped:
             raise
-        except BaseException:
-            shutil.rmtree(folder.run, ignore_errors=True)
-            if folder.before.exists():
-                folder.before.rename(folder.run)
-            elif not any(folder.path.iterdir()):
-                folder.path.rmdir()
+        except BaseException as error:
+            if folder.can_go_on and not isinstance(error, LossError):  # which would only come again
+                logger.warning("the checkpoints stay. %s", folder.how_to_go_on)
+            elif not goes_on:
+                _give_way(folder)
             raise
     shutil.rmtree(folder.before, ignore_errors=True)
+
+
+def _make(run: Path) -> None:
+    try:
+        run.mkdir(parents=True)
+    except FileExistsError as error:
+        raise _being_written(run) from error
+    except OSError as error:
+        raise RunError(f"Cannot make {run}: {error.strerror or error}. Give another --output.") from error
+
+
+def _give_way(folder: ModelFolder) -> None:
+    """Removes a failed run; the former one comes back."""
+    shutil.rmtree(folder.run, ignore_errors=True)
+    if folder.before.exists():
+        folder.before.rename(folder.run)
+    elif not any(folder.path.iterdir()):
+        folder.path.rmdir()
 
 
 def _clear(folder: ModelFolder) -> None:

@@ -12,8 +12,10 @@ from tf_finetune.config import Config
 from tf_finetune.data import Examples, Splits
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.model.compile import compile_model
+from tf_finetune.model.dropout import seed_dropout
 from tf_finetune.model.freeze import freeze
 from tf_finetune.model.pretrained import load_model
+from tf_finetune.model.unpadded import unpadded_encoder
 from tf_finetune.tokens.cuts import Cuts
 from tf_finetune.tokens.lengths import LengthReport, report_lengths
 from tf_finetune.tokens.order import batch_tokens
@@ -60,6 +62,7 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
     spec = input_spec(model, tokenizer)
     with strategy.scope():
         encoder = _choose_encoder(config, model, train, spec, rows=rows)
+        dropout = [unpadded_encoder(model).counter] if encoder.unpadded else seed_dropout(model, seed=config.fit.seed)
         cuts = _choose_cuts(config, encoder)
         _compile(model, config, updates=steps * config.fit.epochs, cuts=cuts)
     shapes = _choose_shapes(config, train, validation, rows=rows) if config.model.jit_compile else None
@@ -81,6 +84,7 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
         shapes=shapes,
         lengths=_report_lengths(config, train, rows=rows, cuts=cuts, shapes=shapes, unpadded=encoder.unpadded),
         deterministic=deterministic,
+        dropout=tuple(dropout),
     )
 
 

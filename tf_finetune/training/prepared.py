@@ -57,6 +57,7 @@ class Prepared:
         shapes: The only shapes of batches, with XLA; else None.
         lengths: Report on the training rows.
         deterministic: Whether deterministic kernels are on.
+        dropout: Variables of dropout's state.
     """
 
     tokenizer: Any
@@ -74,6 +75,7 @@ class Prepared:
     shapes: Shapes | None
     lengths: LengthReport
     deterministic: bool
+    dropout: tuple[Any, ...]
 
     def lines(self, config: Config) -> list[str]:
         """Lengths, padding, steps and schedule, a line each."""
@@ -87,15 +89,16 @@ class Prepared:
             f"then to {fit.end_learning_rate:g} at update {updates}",
         ]
 
-    def training_dataset(self, config: Config) -> Any:
-        """Batches of all epochs."""
+    def training_dataset(self, config: Config, *, start: int = 0, epochs: int | None = None) -> Any:
+        """Batches of the first `epochs` (of all by default), without the first `start` batches."""
         return make_dataset(
             self.train,
             self.spec,
             batch_size=self.rows_per_update,
             order=config.fit.batching,
             seed=config.fit.seed,
-            epochs=config.fit.epochs,
+            epochs=config.fit.epochs if epochs is None else epochs,
+            start=start,
             shapes=self.shapes.training if self.shapes else None,
         )
 

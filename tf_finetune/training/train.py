@@ -12,7 +12,7 @@ from tf_finetune.config import FitConfig
 from tf_finetune.errors import LossError
 from tf_finetune.model.compile import check_compiled
 from tf_finetune.model.loss import refuse_keras3
-from tf_finetune.training.callbacks import KeepBest
+from tf_finetune.training.ledger import Ledger
 
 __all__ = ["train"]
 
@@ -30,13 +30,14 @@ def train(
     patience: int | None = None,
     class_weight: dict[int, float] | None = None,
     callbacks: Sequence[Any] = (),
-    keep_best: KeepBest | None = None,
-) -> Any:
+    ledger: Ledger | None = None,
+    begun_epoch: Any = None,
+) -> dict[str, list[float]]:
     """Trains a compiled model with `model.fit` and leaves it with the weights of the best epoch.
 
     Args:
         model: A compiled Keras model.
-        dataset: Batches of all epochs, from `make_dataset(..., epochs=epochs)`.
+        dataset: Batches of all epochs that are still to be trained from their beginning, from `make_dataset`.
         validation_data: Batches of the validation rows.
         epochs: Passes over the training data.
         steps_per_epoch: Batches a pass.
@@ -44,52 +45,66 @@ def train(
         patience: Stop after this many epochs without a better value.
         class_weight: Class index to weight in the loss.
         callbacks: Keras callbacks of your own.
-        keep_best: The callback that keeps the best weights, if you want to look at it afterwards.
+        ledger: What writes the epochs down, with `monitor` and `patience` of its own, if you want to look at it
+            afterwards; its epochs count as done.
+        begun_epoch: Batches that are left of an epoch that was begun before, to be trained first.
 
     Returns:
-        The `History` of `model.fit`.
+        The values of all epochs, as in the `history` of a Keras `History`.
 
     Raises:
-        LossError: The model's outputs and the loss do not agree, something is from Keras 3, or the dataset's
-            cardinality is not `epochs * steps_per_epoch` (`fit` would count a step too many), or the loss became NaN
+        LossError: The model's outputs and the loss do not agree, something is from Keras 3, or a dataset's cardinality
+            does not fit `epochs` and `steps_per_epoch` (`fit` would count a step too many), or the loss became NaN
             before the end of the first epoch.
     """
     refuse_keras3(callbacks=list(callbacks))
-    expected, found = epochs * steps_per_epoch, int(dataset.cardinality())
+    ledger = ledger or Ledger(monitor, patience=patience)
+    first = len(ledger.history)
+    whole = epochs - first - (begun_epoch is not None)
+    _check_cardinality(dataset, whole * steps_per_epoch, "epochs * steps_per_epoch")
+    settings = {
+        "validation_data": validation_data,
+        "class_weight": class_weight,
+        "callbacks": [ledger, keras.callbacks.TerminateOnNaN(), *callbacks],
+        "verbose": 0,
+    }
+    for inputs, _ in (begun_epoch or dataset).take(1):
+        check_compiled(model, inputs)
+    over = ledger.is_over
+    if begun_epoch is not None:
+        left = int(begun_epoch.cardinality())
+        if not 0 < left < steps_per_epoch:
+            raise LossError(f"A begun epoch must have between 1 and {steps_per_epoch - 1} batches left. It has {left}.")
+        model.fit(begun_epoch, initial_epoch=first, epochs=first + 1, steps_per_epoch=left, **settings)
+        first, over = first + 1, model.stop_training
+    if whole and not over:
+        model.fit(dataset, initial_epoch=first, epochs=epochs, steps_per_epoch=steps_per_epoch, **settings)
+    _check_finite(ledger)
+    ledger.restore()
+    return ledger.columns
+
+
+def _check_cardinality(dataset: Any, expected: int, words: str) -> None:
+    found = int(dataset.cardinality())
     if found != expected:
         raise LossError(
-            f"The dataset must hold epochs * steps_per_epoch = {expected} batches. Its cardinality is {found}"
+            f"The dataset must hold {words} = {expected} batches. Its cardinality is {found}"
             + (" (unknown)." if found < 0 else ".")
         )
-    for inputs, _ in dataset.take(1):
-        check_compiled(model, inputs)
-    keep_best = keep_best or KeepBest(monitor)
-    stopping = [keras.callbacks.EarlyStopping(monitor, patience=patience)] if patience else []
-    history = model.fit(
-        dataset,
-        validation_data=validation_data,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        class_weight=class_weight,
-        callbacks=[keep_best, keras.callbacks.TerminateOnNaN(), *stopping, *callbacks],
-        verbose=0,
-    )
-    _check_finite(history.history["loss"], keep_best)
-    keep_best.restore()
-    return history
 
 
-def _check_finite(losses: list[float], keep_best: KeepBest) -> None:
+def _check_finite(ledger: Ledger) -> None:
     """Training stops when the loss is no number any more: says so, or fails if no epoch was sound."""
-    if math.isfinite(losses[-1]):
+    loss = ledger.history[-1]["loss"]
+    if math.isfinite(loss):
         return
     advice = "Lower the learning rate (--learning-rate), warm up longer (--warmup-ratio), or clip (--clip-norm)."
-    if not keep_best.best_epoch:
-        raise LossError(f"The loss became {losses[-1]} in the first epoch; there are no sound weights. {advice}")
+    if not ledger.best_epoch:
+        raise LossError(f"The loss became {loss} in the first epoch; there are no sound weights. {advice}")
     logger.warning(
         "the loss became %s in epoch %d; the weights of epoch %d are kept. %s",
-        losses[-1],
-        len(losses),
-        keep_best.best_epoch,
+        loss,
+        len(ledger.history),
+        ledger.best_epoch,
         advice,
     )

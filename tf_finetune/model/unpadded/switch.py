@@ -14,7 +14,7 @@ from tf_finetune.model.unpadded.fits import asks_for_more, why_not
 from tf_finetune.model.unpadded.forward import encode
 from tf_finetune.model.unpadded.parts import read_encoder
 
-__all__ = ["Unpadded", "use_model_encoder", "use_unpadded_encoder"]
+__all__ = ["Unpadded", "unpadded_encoder", "use_model_encoder", "use_unpadded_encoder"]
 
 ANSWERED = {"input_ids", "attention_mask", "token_type_ids", "labels", "return_dict", "training"}
 """Arguments of `call` that the unpadded encoder takes; with others the model's own call answers."""
@@ -128,6 +128,18 @@ def use_model_encoder(model: Any) -> None:
     if hasattr(vars(model).get("call"), "unpadded"):
         del model.call
         _forget_traces(model)
+
+
+def unpadded_encoder(model: Any) -> Unpadded:
+    """The encoder that `use_unpadded_encoder` has put into a model.
+
+    Raises:
+        ModelError: The model has its own `call`.
+    """
+    found = getattr(vars(model).get("call"), "unpadded", None)
+    if not isinstance(found, Unpadded):
+        raise ModelError(f"{type(model).__name__} has its own encoder. Call use_unpadded_encoder(model) first.")
+    return found
 
 
 def _forget_traces(model: Any) -> None:

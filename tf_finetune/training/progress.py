@@ -1,8 +1,7 @@
-"""Keras callbacks: the weights of the best epoch, and progress for a terminal or a log."""
+"""`Progress`: the Keras callback that shows how training goes, on a terminal or in a log."""
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any, TextIO
 
@@ -10,47 +9,9 @@ from tqdm import tqdm
 
 from tf_finetune.backend import keras
 
-__all__ = ["KeepBest", "Progress", "better"]
+__all__ = ["Progress"]
 
 LINE_EVERY_SECONDS = 30.0
-
-
-def better(monitor: str, value: float, best: float | None) -> bool:
-    """Whether a monitored value beats the best so far: lower for losses, higher for all else. Never for NaN."""
-    if best is None:
-        return value == value
-    return value < best if monitor.endswith("loss") else value > best
-
-
-class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps a copy of the weights of the epoch with the best monitored value.
-
-    Args:
-        monitor: ``val_loss`` or ``val_accuracy``. On a tie the earlier epoch stays.
-
-    Attributes:
-        best: The best value so far.
-        best_epoch: Its epoch, from 1; 0 before the first one.
-    """
-
-    def __init__(self, monitor: str) -> None:
-        super().__init__()
-        self.monitor = monitor
-        self.best: float | None = None
-        self.best_epoch = 0
-        self._weights: list[Any] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Compares the epoch with the best one; weights whose training loss is no number are never the best."""
-        value = (logs or {})[self.monitor]
-        if math.isfinite((logs or {}).get("loss", 0.0)) and better(self.monitor, value, self.best):
-            self.best, self.best_epoch = value, epoch + 1
-            self._weights = self.model.get_weights()
-
-    def restore(self) -> None:
-        """Puts the best weights back into the model; leaves it alone if no epoch was finished."""
-        if self._weights:
-            self.model.set_weights(self._weights)
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

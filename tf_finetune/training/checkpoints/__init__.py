@@ -1,0 +1,1 @@
+"""Checkpoints: what a run is gone on with after it was stopped or killed."""

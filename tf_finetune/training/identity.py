@@ -1,0 +1,100 @@
+"""What the result of a run follows from, to the last bit; and how two runs differ in it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tf_finetune.config import Config
+from tf_finetune.data import Splits
+from tf_finetune.files import file_sha256
+from tf_finetune.model.checkpoint import Checkpoint
+
+__all__ = ["describe_identity", "differences", "is_about_the_machine"]
+
+PACKAGES = ("tensorflow", "tf_keras", "transformers", "tokenizers", "numpy")
+"""Packages that compute, or whose files are computed with."""
+
+WITHOUT_EFFECT = {"cache_dir", "tensorboard"}
+"""Options of the sections `tokens`, `model` and `fit` that the result does not follow from. What is in the data and in
+the pretrained model counts, not where they lie."""
+
+TOKENIZER_FILES = ("*token*.json", "vocab.*", "merges.txt", "*.model", "*.codes")
+MACHINE = "machine"
+
+
+def describe_identity(config: Config, splits: Splits, checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
+    """Everything that a run's weights follow from, without TensorFlow.
+
+    Args:
+        config: The whole configuration.
+        splits: The data.
+        checkpoint: The pretrained model.
+
+    Returns:
+        Plain JSON types: sections ``tokens``, ``model``, ``fit``, ``data``, ``pretrained``, ``versions``, ``machine``.
+    """
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    data = {name: None if part is None else part.fingerprint for name, part in parts.items()}
+    sections = config.to_dict()
+    options = {
+        name: {key: value for key, value in sections[name].items() if key not in WITHOUT_EFFECT}
+        for name in ("tokens", "model", "fit")
+    }
+    del options["model"]["model"]
+    return {
+        **options,
+        "data": {"labels": list(splits.train.label_names), **data},
+        "pretrained": dict(_file_hashes(checkpoint)),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        MACHINE: {"processor": _processor(), "cores": len(os.sched_getaffinity(0))},
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two identities, a line each: ``fit.batch_size: 16, now 32``."""
+    lines = []
+    for section in now:
+        old, new = before.get(section) or {}, now[section]
+        for key in [*new, *(key for key in old if key not in new)]:
+            if old.get(key) != new.get(key):
+                lines.append(f"{section}.{key}: {_short(old.get(key))}, now {_short(new.get(key))}")
+    return lines
+
+
+def is_about_the_machine(difference: str) -> bool:
+    """Whether a line of `differences` is about the machine, which moves results by rounding errors alone."""
+    return difference.startswith(f"{MACHINE}.")
+
+
+def _file_hashes(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
+    """SHA-256 of the files of the model and of its tokenizer, by name."""
+    tokenizer = {path for pattern in TOKENIZER_FILES for path in checkpoint.tokenizer_folder.glob(pattern)}
+    for path in (*checkpoint.files, *sorted(tokenizer)):
+        yield path.name, file_sha256(path)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The processor's model: its instructions decide how sums are rounded."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:12] if len(text) == 64 and text.isalnum() else text[:80]

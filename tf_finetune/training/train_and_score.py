@@ -1,0 +1,191 @@
+"""`train_and_score`: from a prepared run to saved weights and their scores; begun, or gone on with."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from tf_finetune.backend import keras
+from tf_finetune.config import Config
+from tf_finetune.config.save_every import parse_save_every
+from tf_finetune.data import Splits
+from tf_finetune.errors import LossError, TrainingStopped
+from tf_finetune.evaluation.metrics import Scores, compute_scores
+from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
+from tf_finetune.files import write_json
+from tf_finetune.run import ModelFolder
+from tf_finetune.training.checkpoints.callback import Checkpointing, StopTraining
+from tf_finetune.training.checkpoints.record import Record
+from tf_finetune.training.checkpoints.state import TrainingState
+from tf_finetune.training.checkpoints.store import CheckpointStore
+from tf_finetune.training.ledger import Ledger
+from tf_finetune.training.prepared import Prepared
+from tf_finetune.training.progress import Progress
+from tf_finetune.training.stopping import INTERRUPTED, StopRequest
+from tf_finetune.training.train import train
+
+__all__ = ["Trained", "train_and_score"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave.
+
+    Attributes:
+        scores: Scores of the weights kept, by the name of the rows: ``validation``, and ``test`` if there are any.
+        best_epoch: Epoch of the weights kept, from 1.
+        record: How far the run has come.
+        optimizer_sha256: SHA-256 over the optimizer's variables after the last update.
+    """
+
+    scores: dict[str, Scores]
+    best_epoch: int
+    record: Record
+    optimizer_sha256: str
+
+
+def train_and_score(
+    folder: ModelFolder,
+    config: Config,
+    splits: Splits,
+    prepared: Prepared,
+    *,
+    stop: StopRequest,
+    resumes: bool = False,
+    forced: tuple[str, ...] = (),
+    progress: TextIO | None = None,
+) -> Trained:
+    """Trains, saves the weights of the best epoch, and scores them.
+
+    Args:
+        folder: Where to; locked by the caller.
+        config: The whole configuration.
+        splits: The data.
+        prepared: What training needs.
+        stop: Whether to stop.
+        resumes: Whether to go on from the folder's newest checkpoint.
+        forced: What differs from the run that is gone on with, a line each.
+        progress: As for `fit`.
+
+    Raises:
+        LossError: The loss is no number in the first epoch.
+        RunError: A checkpoint cannot be written, or none can be read.
+        TrainingStopped: It was asked to stop.
+    """
+    state = TrainingState(prepared.model, prepared.dropout)
+    ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=folder.history)
+    saving = Checkpointing(
+        CheckpointStore(folder.checkpoints),
+        state,
+        ledger,
+        policy=parse_save_every(config.run.save_every),
+        stop=stop,
+        record=Record(step=0, steps_per_epoch=prepared.steps_per_epoch),
+    )
+    try:
+        with stop.waiting():
+            if resumes:
+                _go_on(config, prepared, saving, forced)
+            _train(folder, config, prepared, saving, progress)
+    except (StopTraining, KeyboardInterrupt):
+        raise _stopped(folder, config, prepared, saving) from None
+    optimizer_sha256 = state.optimizer_sha256()
+    try:
+        scores = _score_and_save(folder, config, splits, prepared)
+    except KeyboardInterrupt:
+        saving.save()  # the weights are those of the best epoch now, as they would be when it is gone on with
+        raise _stopped(folder, config, prepared, saving) from None
+    return Trained(scores, ledger.best_epoch, saving.record, optimizer_sha256)
+
+
+def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tuple[str, ...]) -> None:
+    """Takes over the newest checkpoint, and validates the epoch that was trained last if that is due."""
+    model = prepared.model
+    validation = prepared.validation_dataset(config)
+    model.evaluate(validation.take(1), verbose=0)  # makes the metrics; neither dropout nor the optimizer moves
+    saving.go_on(saving.store.load(saving.state.variables(), weights=len(model.weights)), forced=forced)
+    record = saving.record
+    updates = config.fit.epochs * record.steps_per_epoch
+    logger.info("going on after update %d of %d", record.step, updates)
+    if record.unvalidated is not None:
+        found = model.evaluate(validation, verbose=0, return_dict=True, callbacks=[saving])
+        values = {**record.unvalidated, **{f"val_{name}": value for name, value in found.items()}}
+        for callback in (saving.ledger, saving):
+            callback.set_model(model)
+            callback.on_epoch_end(len(record.history), values)
+
+
+def _train(
+    folder: ModelFolder, config: Config, prepared: Prepared, saving: Checkpointing, progress: TextIO | None
+) -> None:
+    """Trains from where the run is, and leaves the model with the weights of the best epoch."""
+    record, steps = saving.record, prepared.steps_per_epoch
+    whole = len(record.history)  # epochs
+    begun = record.step % steps != 0
+    callbacks: list[Any] = [saving]
+    if config.fit.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder.logs)))
+    if progress is not None:
+        callbacks.insert(0, Progress(progress))
+    train(
+        prepared.model,
+        prepared.training_dataset(config, start=(whole + begun) * steps),
+        validation_data=prepared.validation_dataset(config),
+        epochs=config.fit.epochs,
+        steps_per_epoch=steps,
+        class_weight=prepared.class_weight,
+        callbacks=callbacks,
+        ledger=saving.ledger,
+        begun_epoch=prepared.training_dataset(config, start=record.step, epochs=whole + 1) if begun else None,
+    )
+    _check_updates(prepared.model.optimizer, saving.record.step)
+
+
+def _check_updates(optimizer: Any, steps: int) -> None:
+    """The optimizer must have counted every update, or the schedule is off; with float16 it leaves some out."""
+    counted = int(optimizer.iterations.numpy())
+    if counted != steps and not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
+        raise LossError(f"The optimizer has counted {counted} updates in {steps} steps; the schedule would be off.")
+
+
+def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
+    """Saves the model, scores it on the validation and the test rows, and writes the scores."""
+    _save_model(folder, prepared)
+    forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
+    scores = {}
+    for name, table in (("validation", prepared.validation), ("test", prepared.test)):
+        if table is not None:
+            logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
+            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names)
+    write_json(folder.metrics, {name: value.to_dict() for name, value in scores.items()})
+    return scores
+
+
+def _save_model(folder: ModelFolder, prepared: Prepared) -> None:
+    """Writes the weights as one file, however large: the run folder is a format, and its weights have one hash."""
+    prepared.model.save_pretrained(str(folder.model), safe_serialization=True, max_shard_size="1000GB")
+
+
+def _stopped(folder: ModelFolder, config: Config, prepared: Prepared, saving: Checkpointing) -> TrainingStopped:
+    """Says how to go on; after Ctrl-C, the best weights so far are there to be used, too."""
+    record, stop, best = saving.record, saving.stop, saving.ledger.best_epoch
+    words = [
+        f"{stop.reason or 'Interrupted'} after update {record.step} of {config.fit.epochs * record.steps_per_epoch}."
+    ]
+    if folder.before.exists():
+        words.append(f"The former run is in {folder.before}.")
+    by_hand = stop.exit_code == INTERRUPTED
+    if best and by_hand:
+        saving.ledger.restore()
+        _save_model(folder, prepared)
+        words.append(f"The weights of epoch {best} are in {folder.model}; they load with from_pretrained.")
+    words.append(folder.how_to_go_on)
+    if best and by_hand:
+        start = f"tf-finetune fit --config {shlex.quote(str(folder.config))}"
+        path, new = shlex.quote(str(folder.path)), shlex.quote(f"{folder.path}-2")
+        words.append(f"To train on from these weights in a new run: {start} --model {path} --output {new}")
+    return TrainingStopped("\n".join(words), exit_code=stop.exit_code)
