@@ -59,6 +59,7 @@ def train(
     """
     refuse_keras3(callbacks=list(callbacks))
     ledger = ledger or Ledger(monitor, patience=patience)
+    ledger.set_model(model)  # for `restore`, if there is nothing left to train
     first = len(ledger.history)
     whole = epochs - first - (begun_epoch is not None)
     _check_cardinality(dataset, whole * steps_per_epoch, "epochs * steps_per_epoch")
