@@ -39,6 +39,7 @@ _HOMES = {
     "train": "training.train",
     "fit": "training.fit",
     "plan": "training.plan",
+    "reproduce": "training.reproduce",
     "Scores": "evaluation.metrics",
     "compute_scores": "evaluation.metrics",
     "evaluate": "evaluation.evaluate",
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from tf_finetune.tokens.tokenizer import load_tokenizer
     from tf_finetune.training.fit import fit
     from tf_finetune.training.plan import plan
+    from tf_finetune.training.reproduce import reproduce
     from tf_finetune.training.train import train
 
 

@@ -7,6 +7,7 @@ TensorFlow writes to file descriptor 2 whatever its log level. Set ``TF_FINETUNE
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from tf_finetune.config.cluster import read_cluster
 from tf_finetune.config.devices import named_gpus
 from tf_finetune.errors import ConfigError, DependencyError
 
@@ -176,6 +178,18 @@ def precision_policy(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
+@functools.cache
+def _workers_strategy(devices: str) -> Any:
+    if devices == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif devices != "auto":
+        raise ConfigError(
+            f"--devices {devices} does not go with TF_CONFIG: workers take all their GPUs. Give auto or cpu."
+        )
+    with quiet_stderr():
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+
 def make_strategy(devices: str) -> Any:
     """The `tf.distribute.Strategy` for a value of ``--devices``.
 
@@ -183,11 +197,14 @@ def make_strategy(devices: str) -> Any:
         devices: ``auto`` (all GPUs, else the CPU), ``cpu``, or ``gpu:0,1``.
 
     Returns:
-        A MirroredStrategy for two or more devices, else a strategy of one device.
+        A MultiWorkerMirroredStrategy where ``TF_CONFIG`` names several workers, which waits until all of them are
+        there, and which the process has one of; else a MirroredStrategy for two or more devices, or a strategy of one.
 
     Raises:
-        ConfigError: The value is malformed, or names a GPU that is not there.
+        ConfigError: The value is malformed, or names a GPU that is not there, or some of the GPUs of a worker.
     """
+    if read_cluster() is not None:
+        return _workers_strategy(devices)
     found = gpus()
     if devices == "auto":
         names = [f"/gpu:{i}" for i in range(len(found))] or ["/cpu:0"]

@@ -10,6 +10,7 @@ import click
 from tf_finetune.cli.command import Command
 from tf_finetune.cli.options import config_params, resolved_config
 from tf_finetune.cli.session import say
+from tf_finetune.config.cluster import read_cluster
 
 if TYPE_CHECKING:
     from tf_finetune.training.fit import FitResult
@@ -34,6 +35,10 @@ def fit(ctx: click.Context, dry_run: bool) -> None:
         return
     from tf_finetune.training.fit import fit as train
 
+    cluster = read_cluster()
+    if cluster is not None and not cluster.is_chief:  # the chief speaks
+        train(config)
+        return
     result = train(config, progress=sys.stderr)
     click.echo(render(result))
     say(f"Done in {format_seconds(result.seconds)}; the weights kept are those of epoch {result.best_epoch}.")

@@ -17,6 +17,10 @@ PROGRAM = "tf-finetune"
 
 COMMANDS: dict[str, Entry] = {
     "fit": Entry("tf_finetune.cli.fit", "fit", "Fine-tune a classifier on labelled texts, and export it."),
+    "launch": Entry("tf_finetune.cli.launch", "launch", "Train one model in several processes on this machine."),
+    "reproduce": Entry(
+        "tf_finetune.cli.reproduce", "reproduce", "Make a finished run again, and compare both to the last bit."
+    ),
     "evaluate": Entry("tf_finetune.cli.evaluate", "evaluate", "Score a trained model on labelled texts."),
     "predict": Entry("tf_finetune.cli.predict", "predict", "Classify texts with a trained model."),
     "export": Entry(

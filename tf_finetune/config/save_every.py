@@ -13,7 +13,7 @@ AUTO = "auto"
 AUTO_SECONDS = 600.0
 AUTO_SHARE = 0.01
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-PART = re.compile(r"(?:(?P<number>[1-9][0-9]*)(?P<unit>steps?|[smh])|epoch)")
+PART = re.compile(r"(?:(?P<number>[1-9][0-9]{0,8})(?P<unit>steps?|[smh])|epoch)")
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def parse_save_every(value: str) -> SavePolicy:
         match = PART.fullmatch(part.strip())
         if match is None:
             raise ConfigError(
-                f"--save-every {value}: expected auto, or for example 10m, 90s, 2h, 500steps, epoch or 10m,epoch. "
-                f"Received: {part.strip()!r}."
+                f"--save-every {value:.80}: expected auto, or for example 10m, 90s, 2h, 500steps, epoch or 10m,epoch. "
+                f"Received: {part.strip()[:80]!r}."
             )
         unit = match["unit"]
         name = "epochs" if unit is None else "seconds" if unit in SECONDS else "steps"

@@ -24,6 +24,8 @@ def use_micro_batches(model: Any, cuts: Cuts) -> None:
     for each micro-batch. One batch stays one update, so that steps, schedule and callbacks count as before. Memory is
     that of one micro-batch and a second copy of the gradients.
 
+    Of several replicas each has its own rows, and as many of them count alike, however unequal their numbers are.
+
     The loss has to be a mean over rows, as Keras' losses are. Lengths are read off `attention_mask`; without this input
     all rows count as of equal length. A model whose answer to a text depends on its padding (ConvBERT and MobileBERT
     look at the neighbours of the last token) sees the padding of the micro-batch. Compiled with XLA, which needs sizes
@@ -31,7 +33,7 @@ def use_micro_batches(model: Any, cuts: Cuts) -> None:
 
     Args:
         model: A compiled Keras model of logits, or a transformers model.
-        cuts: How to cut; if there is nothing to cut, the model gets its own `train_step` back.
+        cuts: How to cut; if there is nothing to cut, and one replica, the model gets its own `train_step` back.
 
     Raises:
         ConfigError: The cuts follow from lengths, and the model is compiled with XLA.
@@ -44,7 +46,7 @@ def use_micro_batches(model: Any, cuts: Cuts) -> None:
     before = vars(model).get("train_step")
     if isinstance(before, functools.partial) and before.func is _train_step:
         del model.train_step
-    if cuts.needed:
+    if cuts.needed or model.distribute_strategy.num_replicas_in_sync > 1:
         model.train_step = functools.partial(_train_step, model, cuts)
 
 
@@ -52,11 +54,22 @@ def _train_step(model: Any, cuts: Cuts, data: Any) -> dict[str, Any]:
     batch = keras.utils.unpack_x_y_sample_weight(data)
     if not model.built:
         raise ModelError(f"{type(model).__name__} has no variables yet: call it on a batch before `fit`.")
-    gradients = _equal_parts(model, cuts.parts, batch) if model.jit_compile else _sorted_parts(model, cuts, batch)
+    if not cuts.needed:
+        gradients = _whole(model, batch)
+    elif model.jit_compile:
+        gradients = _equal_parts(model, cuts.parts, batch)
+    else:
+        gradients = _sorted_parts(model, cuts, batch)
     if isinstance(model.optimizer, keras.mixed_precision.LossScaleOptimizer):
         gradients = model.optimizer.get_unscaled_gradients(gradients)
     model.optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     return {metric.name: metric.result() for metric in model.metrics}
+
+
+def _whole(model: Any, batch: Any) -> list[Any]:
+    """The gradient of a replica's rows."""
+    total = _Total(model, tf.shape(batch[1])[0])
+    return total.gradients(total.add(total.zeros(), *batch))
 
 
 def _sorted_parts(model: Any, cuts: Cuts, batch: Any) -> list[Any]:
@@ -156,10 +169,10 @@ def _slice(batch: Any, start: Any, size: Any) -> Any:
 
 
 class _Total:
-    """Sums the gradients of the micro-batches of a batch of `rows` rows."""
+    """Sums the gradients of the micro-batches of a batch of `rows` rows, of this replica."""
 
     def __init__(self, model: Any, rows: Any) -> None:
-        self.model, self.rows = model, rows
+        self.model, self.rows = model, _rows_a_replica(rows)
         self.connected: set[int] = set()  # places of variables that the loss depends on; known once a part is traced
 
     def zeros(self) -> list[Any]:
@@ -184,6 +197,14 @@ class _Total:
     def gradients(self, sums: list[Any]) -> list[Any]:
         """The sums; None for variables that the loss does not depend on, as from a tape."""
         return [total if i in self.connected else None for i, total in enumerate(sums)]
+
+
+def _rows_a_replica(rows: Any) -> Any:
+    """Mean number of rows of a batch over the replicas, which Keras gives equal parts in the loss."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return rows
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.cast(rows, tf.float32))
 
 
 def _sum(total: Any, gradient: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -11,6 +12,7 @@ from tf_finetune.backend import tf
 from tf_finetune.errors import ModelError
 from tf_finetune.tokens.order import batch_order
 from tf_finetune.tokens.shapes import FewShapes
+from tf_finetune.tokens.shares import Share
 from tf_finetune.tokens.table import INPUT_NAMES, PAD_MULTIPLE, TokenTable
 
 __all__ = ["input_spec", "make_dataset", "steps_per_epoch"]
@@ -71,7 +73,14 @@ class _Batches:
         return known[1][batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        rows = self.rows(step)
+        return self._pad(self.rows(step))
+
+    def part(self, number: int, share: Share) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Part `number` of a worker, `share.replicas` a batch."""
+        step, replica = divmod(int(number), share.replicas)
+        return self._pad(share.rows(self.rows(step), replica))
+
+    def _pad(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         length = self.shapes.length(len(rows), int(self.lengths[rows].max())) if self.shapes else None
         return (*self.table.pad(rows, multiple=self.multiple, length=length), self.table.labels[rows])
 
@@ -87,6 +96,7 @@ def make_dataset(
     start: int = 0,
     multiple: int = PAD_MULTIPLE,
     shapes: FewShapes | None = None,
+    share: Share | None = None,
 ) -> Any:
     """Batches of a token table.
 
@@ -105,22 +115,27 @@ def make_dataset(
         start: Batches that are left out at the beginning, without a look at their rows.
         multiple: Batches are padded to a multiple of this length,
         shapes: or to the lengths of these, from `few_shapes` with the same table, batch size, order and seed.
+        share: The part of one worker of several: an element for each of its replicas takes the place of a batch. A last
+            batch of fewer rows than there are replicas leaves some with none.
 
     Returns:
         A `tf.data.Dataset` of `({name: int32 [batch, length]}, int32 [batch])`.
     """
     batches = _Batches(table, batch_size=batch_size, order=order, seed=seed, multiple=multiple, shapes=shapes)
 
-    def load(step: Any) -> tuple[dict[str, Any], Any]:
-        """Batch number `step`, with the shapes that NumPy functions lose."""
-        *inputs, labels = tf.numpy_function(batches, [step], [tf.int32] * 4, stateful=False)
+    make = batches if share is None else functools.partial(batches.part, share=share)
+
+    def load(number: Any) -> tuple[dict[str, Any], Any]:
+        """Element number `number`, with the shapes that NumPy functions lose."""
+        *inputs, labels = tf.numpy_function(make, [number], [tf.int32] * 4, stateful=False)
         named = dict(zip(INPUT_NAMES, inputs))
         for tensor in inputs:
             tensor.set_shape([None, None])
         labels.set_shape([None])
         return {name: named[name] for name in spec}, labels
 
-    steps = max(batches.steps * epochs, start)
+    parts = 1 if share is None else share.replicas
+    start, stop = start * parts, max(batches.steps * epochs, start) * parts
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread sleeps ever longer, and the end of `fit` waits for it, up to a minute
-    return tf.data.Dataset.range(start, steps).map(load).prefetch(PREFETCHED).with_options(options)
+    return tf.data.Dataset.range(start, stop).map(load).prefetch(PREFETCHED).with_options(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tf_finetune.config import RESUME_AUTO, Config, write_config
+from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Splits
 from tf_finetune.data.recorded import write_texts
 from tf_finetune.errors import TrainingStopped
-from tf_finetune.files import file_sha256, write_json, write_text
+from tf_finetune.files import file_sha256, read_json, write_json, write_text
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.run import FORMAT, ModelFolder
 from tf_finetune.training.identity import describe_identity
@@ -44,7 +46,7 @@ class FitResult:
         scores: Scores of the weights kept on the validation rows.
         test_scores: The same on the test rows, if there are any.
         best_epoch: Epoch of the weights kept, from 1.
-        export: The SavedModel's version folder, or None.
+        export: The SavedModel's version folder, or None; of several workers, the chief alone has it.
         seconds: Wall time of the whole call.
     """
 
@@ -61,14 +63,16 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
 
     What can be wrong with the folder, the data, the checkpoint or the options is said before TensorFlow is imported and
     before anything is written. SIGINT and SIGTERM stop training after the update that is computed, with all of it
-    saved; a second one ends the process at once.
+    saved; a second one ends the process at once. Of several workers (``TF_CONFIG``) the chief alone writes; all of them
+    read the same data, and the folder of a run that is gone on with.
 
     Args:
         config: The whole configuration.
         progress: Stream for a progress bar (or plain lines, if it is no terminal).
 
     Raises:
-        RunError: The folder holds a run already, or what is to be gone on with is not there or not the same run.
+        RunError: The folder holds a run already; what is to be gone on with is not there or not the same run; or
+            another worker is gone.
         ConfigError: Class weights, frozen parts or devices do not fit.
         DataError: The data cannot be used.
         ModelError: The checkpoint cannot be used.
@@ -77,31 +81,40 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
     """
     started = time.monotonic()
     stop = StopRequest(config.run.max_hours)
+    cluster = read_cluster()
+    writes = cluster is None or cluster.is_chief
     with stop.listening():
         folder = output_folder(config)
-        resumes = goes_on(folder, config)
+        resumes = goes_on(folder, config, writes=writes)
         splits, checkpoint = load_inputs(config)
-        _say(describe_inputs(splits, checkpoint))
+        if writes:
+            _say(describe_inputs(splits, checkpoint))
         identity = describe_identity(config, splits, checkpoint)
         forced = check_identity(folder, identity, force=config.run.force) if resumes else ()
 
+        from tf_finetune.evaluation.metrics import Scores
         from tf_finetune.training.prepare import prepare
         from tf_finetune.training.train_and_score import train_and_score
 
         prepared = prepare(config, splits, checkpoint)
-        _say(prepared.lines(config))
-        with occupy(folder, overwrite=config.run.overwrite or config.run.resume == RESUME_AUTO, goes_on=resumes):
-            if forced or not resumes:
+        if writes:
+            _say(prepared.lines(config))
+        replaces = config.run.overwrite or config.run.resume == RESUME_AUTO
+        with occupy(folder, overwrite=replaces, goes_on=resumes) if writes else contextlib.nullcontext():
+            if writes and (forced or not resumes):
                 _write_head(folder, config, splits, checkpoint, prepared, identity)
             trained = train_and_score(
                 folder, config, splits, prepared, stop=stop, resumes=resumes, forced=forced, progress=progress
             )
-            _write_complete(folder, config, splits, trained, seconds=time.monotonic() - started)
-        export = _export(folder, config) if config.export.export else None
+            if writes:
+                _write_complete(folder, config, splits, trained, seconds=time.monotonic() - started)
+        export = _export(folder, config) if writes and config.export.export else None
+        prepared.workers.wait()  # for the one that writes
+    scores = {name: Scores.from_dict(values) for name, values in read_json(folder.metrics).items()}
     return FitResult(
         run=folder,
-        scores=trained.scores["validation"],
-        test_scores=trained.scores.get("test"),
+        scores=scores["validation"],
+        test_scores=scores.get("test"),
         best_epoch=trained.best_epoch,
         export=export,
         seconds=time.monotonic() - started,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tf_finetune.config import Config
 from tf_finetune.data import Splits
 from tf_finetune.files import file_sha256
 from tf_finetune.model.checkpoint import Checkpoint
+from tf_finetune.training.machine import processor, usable_cores
 
 __all__ = ["describe_identity", "differences", "is_about_the_machine"]
 
-PACKAGES = ("tensorflow", "tf_keras", "transformers", "tokenizers", "numpy")
+PACKAGES = ("tf_finetune", "tensorflow", "tf_keras", "transformers", "tokenizers", "numpy")
 """Packages that compute, or whose files are computed with."""
 
 WITHOUT_EFFECT = {"cache_dir", "tensorboard"}
@@ -51,7 +50,7 @@ def describe_identity(config: Config, splits: Splits, checkpoint: Checkpoint) ->
         "data": {"labels": list(splits.train.label_names), **data},
         "pretrained": dict(_file_hashes(checkpoint)),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        MACHINE: {"processor": _processor(), "cores": len(os.sched_getaffinity(0))},
+        MACHINE: {"processor": processor(), "cores": len(usable_cores())},
     }
 
 
@@ -59,10 +58,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two identities, a line each: ``fit.batch_size: 16, now 32``."""
     lines = []
     for section in now:
-        old, new = before.get(section) or {}, now[section]
+        old, new = before.get(section), now[section]
+        old = old if isinstance(old, Mapping) else {}
         for key in [*new, *(key for key in old if key not in new)]:
             if old.get(key) != new.get(key):
-                lines.append(f"{section}.{key}: {_short(old.get(key))}, now {_short(new.get(key))}")
+                line = f"{section}.{key}: {_short(old.get(key))}, now {_short(new.get(key))}"
+                lines.append(line if line.isprintable() else ascii(line)[1:-1])  # terminals obey some characters
     return lines
 
 
@@ -83,16 +84,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    """The processor's model: its instructions decide how sums are rounded."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _short(value: Any) -> str:

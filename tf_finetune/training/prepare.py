@@ -9,7 +9,9 @@ from typing import Any
 
 from tf_finetune.backend import make_strategy, seed_everything, uses_determinism
 from tf_finetune.config import Config
+from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Examples, Splits
+from tf_finetune.errors import ConfigError
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.model.compile import compile_model
 from tf_finetune.model.dropout import seed_dropout
@@ -26,6 +28,7 @@ from tf_finetune.tokens.tokenizer import load_tokenizer
 from tf_finetune.training.class_weights import parse_class_weights
 from tf_finetune.training.encoder import EncoderChoice, choose_encoder
 from tf_finetune.training.prepared import Prepared, Shapes
+from tf_finetune.training.workers import Workers
 
 __all__ = ["prepare"]
 
@@ -51,6 +54,8 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
     """
     class_weight = parse_class_weights(config.fit.class_weights, splits.train.labels, splits.train.label_names)
     strategy = make_strategy(config.model.devices)
+    if read_cluster() is not None and config.model.jit_compile:
+        raise ConfigError("--jit-compile does not go with several workers: the sizes of their shares are not few.")
     deterministic = uses_determinism(config.fit.deterministic)
     seed_everything(config.fit.seed, deterministic=deterministic)
     tokens = config.tokens
@@ -85,6 +90,7 @@ def prepare(config: Config, splits: Splits, checkpoint: Checkpoint) -> Prepared:
         lengths=_report_lengths(config, train, rows=rows, cuts=cuts, shapes=shapes, unpadded=encoder.unpadded),
         deterministic=deterministic,
         dropout=tuple(dropout),
+        workers=Workers(read_cluster(), strategy),
     )
 
 
@@ -115,7 +121,8 @@ def _load(config: Config, splits: Splits, checkpoint: Checkpoint, tokenizer: Any
 
 def _choose_encoder(config: Config, model: Any, train: TokenTable, spec: dict[str, Any], *, rows: int) -> EncoderChoice:
     """Puts the unpadded encoder into the model where it applies; `rows` make an update."""
-    fit, whole = config.fit, config.fit.gradient_accumulation == 1 and config.fit.token_budget is None
+    fit = config.fit
+    whole = fit.gradient_accumulation == 1 and fit.token_budget is None and read_cluster() is None
     batches: dict[str, Any] = {"batch_size": rows, "order": fit.batching, "seed": fit.seed, "epochs": fit.epochs}
     return choose_encoder(
         model,

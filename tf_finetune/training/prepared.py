@@ -12,6 +12,7 @@ from tf_finetune.tokens.pipeline import make_dataset
 from tf_finetune.tokens.shapes import FewShapes
 from tf_finetune.tokens.table import TokenTable
 from tf_finetune.training.encoder import EncoderChoice
+from tf_finetune.training.workers import Workers
 
 __all__ = ["Prepared", "Shapes"]
 
@@ -58,6 +59,7 @@ class Prepared:
         lengths: Report on the training rows.
         deterministic: Whether deterministic kernels are on.
         dropout: Variables of dropout's state.
+        workers: Who trains together.
     """
 
     tokenizer: Any
@@ -76,6 +78,7 @@ class Prepared:
     lengths: LengthReport
     deterministic: bool
     dropout: tuple[Any, ...]
+    workers: Workers
 
     def lines(self, config: Config) -> list[str]:
         """Lengths, padding, steps and schedule, a line each."""
@@ -99,6 +102,7 @@ class Prepared:
             seed=config.fit.seed,
             epochs=config.fit.epochs if epochs is None else epochs,
             start=start,
+            share=self.workers.share,
             shapes=self.shapes.training if self.shapes else None,
         )
 
@@ -109,5 +113,6 @@ class Prepared:
             self.spec,
             batch_size=config.fit.batch_size,
             order="length",
+            share=self.workers.share,
             shapes=self.shapes.validation if self.shapes else None,
         )

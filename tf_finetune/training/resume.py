@@ -18,12 +18,19 @@ __all__ = ["check_identity", "goes_on"]
 logger = logging.getLogger(__name__)
 
 
-def goes_on(folder: ModelFolder, config: Config) -> bool:
+def goes_on(folder: ModelFolder, config: Config, *, writes: bool = True) -> bool:
     """Whether the configuration asks to go on with the unfinished run of a folder.
+
+    Args:
+        folder: The folder.
+        config: The whole configuration.
+        writes: Whether this process is to write the run; another worker follows the one that does, which checks.
 
     Raises:
         RunError: It asks to go on where nothing is to go on with, or to begin where a run is.
     """
+    if not writes:
+        return config.run.resume is not None and folder.can_go_on
     if config.run.resume is None:
         refuse_occupied(folder, overwrite=config.run.overwrite)
         return False

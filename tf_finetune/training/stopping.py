@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["INTERRUPTED", "TEMPORARY_FAILURE", "StopRequest", "Terminated"]
+__all__ = ["INTERRUPTED", "SIGNALS", "TEMPORARY_FAILURE", "StopRequest", "Terminated"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as of shells: 128 and the number of SIGINT."""
@@ -44,6 +44,7 @@ class StopRequest:
         self._max_hours = max_hours
         self._deadline = None if max_hours is None else time.monotonic() + 3600 * max_hours
         self._waits = False
+        self._taken: list[signal.Signals] = []
 
     @property
     def is_due(self) -> bool:
@@ -56,21 +57,23 @@ class StopRequest:
     def listening(self) -> Iterator[None]:
         """Takes SIGINT and SIGTERM while the body runs; a second one ends the process at once.
 
-        Outside of `waiting`, the first one raises KeyboardInterrupt, or `Terminated`. Signals that are ignored stay so.
-        In another thread than the main one, which signals do not reach, nothing is done.
+        Outside of `waiting`, the first one raises KeyboardInterrupt, or `Terminated`. Signals that are ignored stay so,
+        and those that something else than Python has taken. In another thread than the main one, which signals do not
+        reach, nothing is done.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        taken = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._taken = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        handlers = {number: signal.signal(number, self._take) for number in taken}
+        handlers = {number: signal.signal(number, self._take) for number in self._taken}
         threading.Thread(target=_leave_at_the_second, args=(reader,), daemon=True).start()
         try:
             yield
         finally:
+            self._taken = []
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(before)
@@ -78,7 +81,12 @@ class StopRequest:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Makes signals wait while the body runs, which looks at `is_due`."""
+        """Makes signals wait while the body runs, which looks at `is_due`.
+
+        Takes them once more: where several workers train, TensorFlow has taken SIGTERM meanwhile.
+        """
+        for number in self._taken:
+            signal.signal(number, self._take)
         self._waits = True
         try:
             yield
@@ -100,5 +108,6 @@ def _leave_at_the_second(reader: int) -> None:
         while number := file.read(1):
             count += number[0] in SIGNALS
             if count == 2:
-                os.write(2, b"\nleft at once, nothing was saved\n")
+                with contextlib.suppress(OSError):  # whoever read it may have left, too: `| tee` gets Ctrl-C as well
+                    os.write(2, b"\nleft at once, nothing was saved\n")
                 os._exit(128 + number[0])

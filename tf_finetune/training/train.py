@@ -13,6 +13,7 @@ from tf_finetune.errors import LossError
 from tf_finetune.model.compile import check_compiled
 from tf_finetune.model.loss import refuse_keras3
 from tf_finetune.training.ledger import Ledger
+from tf_finetune.training.workers import Workers
 
 __all__ = ["train"]
 
@@ -32,6 +33,7 @@ def train(
     callbacks: Sequence[Any] = (),
     ledger: Ledger | None = None,
     begun_epoch: Any = None,
+    workers: Workers | None = None,
 ) -> dict[str, list[float]]:
     """Trains a compiled model with `model.fit` and leaves it with the weights of the best epoch.
 
@@ -48,6 +50,7 @@ def train(
         ledger: What writes the epochs down, with `monitor` and `patience` of its own, if you want to look at it
             afterwards; its epochs count as done.
         begun_epoch: Batches that are left of an epoch that was begun before, to be trained first.
+        workers: Who trains together; the datasets hold this process' share.
 
     Returns:
         The values of all epochs, as in the `history` of a Keras `History`.
@@ -62,10 +65,13 @@ def train(
     ledger.set_model(model)  # for `restore`, if there is nothing left to train
     first = len(ledger.history)
     whole = epochs - first - (begun_epoch is not None)
-    _check_cardinality(dataset, whole * steps_per_epoch, "epochs * steps_per_epoch")
+    workers = workers or Workers(None, None)
+    parts = workers.share.replicas if workers.share else 1  # elements of a dataset that make a batch
+    _check_cardinality(dataset, parts * whole * steps_per_epoch, "epochs * steps_per_epoch")
     settings = {
-        "validation_data": validation_data,
-        "class_weight": class_weight,
+        "validation_data": workers.distribute(validation_data),
+        "validation_steps": int(validation_data.cardinality()) // parts,
+        "class_weight": class_weight if workers.share is None else None,
         "callbacks": [ledger, keras.callbacks.TerminateOnNaN(), *callbacks],
         "verbose": 0,
     }
@@ -73,13 +79,20 @@ def train(
         check_compiled(model, inputs)
     over = ledger.is_over
     if begun_epoch is not None:
-        left = int(begun_epoch.cardinality())
+        left = int(begun_epoch.cardinality()) // parts
         if not 0 < left < steps_per_epoch:
             raise LossError(f"A begun epoch must have between 1 and {steps_per_epoch - 1} batches left. It has {left}.")
-        model.fit(begun_epoch, initial_epoch=first, epochs=first + 1, steps_per_epoch=left, **settings)
+        model.fit(
+            workers.distribute(begun_epoch, class_weight),
+            initial_epoch=first,
+            epochs=first + 1,
+            steps_per_epoch=left,
+            **settings,
+        )
         first, over = first + 1, model.stop_training
     if whole and not over:
-        model.fit(dataset, initial_epoch=first, epochs=epochs, steps_per_epoch=steps_per_epoch, **settings)
+        data = workers.distribute(dataset, class_weight)
+        model.fit(data, initial_epoch=first, epochs=epochs, steps_per_epoch=steps_per_epoch, **settings)
     _check_finite(ledger)
     ledger.restore()
     return ledger.columns

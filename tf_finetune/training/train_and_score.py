@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from tf_finetune.backend import keras
+from tf_finetune.backend import keras, tf
 from tf_finetune.config import Config
 from tf_finetune.config.save_every import parse_save_every
 from tf_finetune.data import Splits
-from tf_finetune.errors import LossError, TrainingStopped
-from tf_finetune.evaluation.metrics import Scores, compute_scores
+from tf_finetune.errors import LossError, RunError, TrainingStopped
+from tf_finetune.evaluation.metrics import compute_scores
 from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
 from tf_finetune.files import write_json
 from tf_finetune.run import ModelFolder
@@ -36,13 +37,11 @@ class Trained:
     """What training gave.
 
     Attributes:
-        scores: Scores of the weights kept, by the name of the rows: ``validation``, and ``test`` if there are any.
         best_epoch: Epoch of the weights kept, from 1.
         record: How far the run has come.
         optimizer_sha256: SHA-256 over the optimizer's variables after the last update.
     """
 
-    scores: dict[str, Scores]
     best_epoch: int
     record: Record
     optimizer_sha256: str
@@ -73,11 +72,12 @@ def train_and_score(
 
     Raises:
         LossError: The loss is no number in the first epoch.
-        RunError: A checkpoint cannot be written, or none can be read.
+        RunError: A checkpoint cannot be written, or none can be read, or another worker is gone.
         TrainingStopped: It was asked to stop.
     """
     state = TrainingState(prepared.model, prepared.dropout)
-    ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=folder.history)
+    path = folder.history if prepared.workers.is_chief else None
+    ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=path)
     saving = Checkpointing(
         CheckpointStore(folder.checkpoints),
         state,
@@ -85,6 +85,7 @@ def train_and_score(
         policy=parse_save_every(config.run.save_every),
         stop=stop,
         record=Record(step=0, steps_per_epoch=prepared.steps_per_epoch),
+        workers=prepared.workers,
     )
     try:
         with stop.waiting():
@@ -93,26 +94,38 @@ def train_and_score(
             _train(folder, config, prepared, saving, progress)
     except (StopTraining, KeyboardInterrupt):
         raise _stopped(folder, config, prepared, saving) from None
+    except tf.errors.OpError as error:
+        if prepared.workers.cluster is None:
+            raise
+        words = re.sub(r"\{\{.*?\}\} ?", "", error.message.splitlines()[0])  # the names of nodes
+        raise RunError(f"Another worker is gone, or cannot be reached: {words}\n{folder.how_to_go_on}") from error
     optimizer_sha256 = state.optimizer_sha256()
     try:
-        scores = _score_and_save(folder, config, splits, prepared)
+        if prepared.workers.is_chief:
+            _save_and_score(folder, config, splits, prepared)
     except KeyboardInterrupt:
         saving.save()  # the weights are those of the best epoch now, as they would be when it is gone on with
         raise _stopped(folder, config, prepared, saving) from None
-    return Trained(scores, ledger.best_epoch, saving.record, optimizer_sha256)
+    return Trained(ledger.best_epoch, saving.record, optimizer_sha256)
 
 
 def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tuple[str, ...]) -> None:
     """Takes over the newest checkpoint, and validates the epoch that was trained last if that is due."""
     model = prepared.model
     validation = prepared.validation_dataset(config)
-    model.evaluate(validation.take(1), verbose=0)  # makes the metrics; neither dropout nor the optimizer moves
+    workers = prepared.workers
+    parts = workers.share.replicas if workers.share else 1
+    model.evaluate(workers.distribute(validation), steps=1, verbose=0)  # makes the metrics, moves nothing else
     saving.go_on(saving.store.load(saving.state.variables(), weights=len(model.weights)), forced=forced)
     record = saving.record
     updates = config.fit.epochs * record.steps_per_epoch
+    if record.step > updates:
+        raise RunError(f"The run has come to update {record.step}, and --epochs {config.fit.epochs} ends at {updates}.")
     logger.info("going on after update %d of %d", record.step, updates)
     if record.unvalidated is not None:
-        found = model.evaluate(validation, verbose=0, return_dict=True, callbacks=[saving])
+        steps = int(validation.cardinality()) // parts
+        data = workers.distribute(validation)
+        found = model.evaluate(data, steps=steps, verbose=0, return_dict=True, callbacks=[saving])
         values = {**record.unvalidated, **{f"val_{name}": value for name, value in found.items()}}
         for callback in (saving.ledger, saving):
             callback.set_model(model)
@@ -139,6 +152,7 @@ def _train(
         steps_per_epoch=steps,
         class_weight=prepared.class_weight,
         callbacks=callbacks,
+        workers=prepared.workers,
         ledger=saving.ledger,
         begun_epoch=prepared.training_dataset(config, start=record.step, epochs=whole + 1) if begun else None,
     )
@@ -152,7 +166,7 @@ def _check_updates(optimizer: Any, steps: int) -> None:
         raise LossError(f"The optimizer has counted {counted} updates in {steps} steps; the schedule would be off.")
 
 
-def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
+def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> None:
     """Saves the model, scores it on the validation and the test rows, and writes the scores."""
     _save_model(folder, prepared)
     forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
@@ -160,9 +174,8 @@ def _score_and_save(folder: ModelFolder, config: Config, splits: Splits, prepare
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
         if table is not None:
             logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
-            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names)
-    write_json(folder.metrics, {name: value.to_dict() for name, value in scores.items()})
-    return scores
+            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names).to_dict()
+    write_json(folder.metrics, scores)
 
 
 def _save_model(folder: ModelFolder, prepared: Prepared) -> None:
@@ -178,7 +191,7 @@ def _stopped(folder: ModelFolder, config: Config, prepared: Prepared, saving: Ch
     ]
     if folder.before.exists():
         words.append(f"The former run is in {folder.before}.")
-    by_hand = stop.exit_code == INTERRUPTED
+    by_hand = stop.exit_code == INTERRUPTED and prepared.workers.is_chief
     if best and by_hand:
         saving.ledger.restore()
         _save_model(folder, prepared)

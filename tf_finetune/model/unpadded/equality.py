@@ -43,12 +43,16 @@ def check_equal(model: Any, inputs: Mapping[str, Any], labels: Any) -> dict[str,
 def _logits_and_gradients(model: Any, forward: Any, labels: Any) -> list[np.ndarray]:
     variables = model.trainable_variables
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def run() -> list[Any]:
+    def compute() -> list[Any]:
         with tf.GradientTape() as tape:
             logits = forward()
             loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [logits, *(tf.convert_to_tensor(gradient) for gradient in gradients)]
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def run() -> list[Any]:
+        results: list[Any] = model.distribute_strategy.run(compute)  # a worker's variables are read by its replica
+        return results
 
     return [tensor.numpy() for tensor in run()]

@@ -60,6 +60,6 @@ def _why_not_layers(model: Any) -> str | None:
         return f"it computes in {', '.join(sorted(kinds))}, and only float32 was found equal"
     if getattr(model, "jit_compile", False):
         return "XLA compiles the whole step, which needs shapes that do not depend on the padding"
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if len(model.distribute_strategy.extended.worker_devices) > 1:
         return "it is trained on several devices"
     return None

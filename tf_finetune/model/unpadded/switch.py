@@ -20,6 +20,10 @@ ANSWERED = {"input_ids", "attention_mask", "token_type_ids", "labels", "return_d
 """Arguments of `call` that the unpadded encoder takes; with others the model's own call answers."""
 
 
+SEEDS = 1 << 31
+"""Seeds of runs are below it."""
+
+
 class Unpadded:
     """The unpadded encoder of one model.
 
@@ -35,7 +39,13 @@ class Unpadded:
         self.model = model
         self.seed = seed
         self.sizes = sizes
-        self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="unpadded_training_calls")
+        self.counter = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            name="unpadded_training_calls",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
         self.own_call = type(model).call.__get__(model)
         self._parameters = inspect.signature(self.own_call)
 
@@ -66,8 +76,11 @@ class Unpadded:
         )
 
     def _next(self) -> Any:
-        """Seed and number of this training call, int64 `[2]`."""
-        return tf.stack([tf.constant(self.seed, tf.int64), self.counter.assign_add(1) - 1])
+        """Seed and number of this training call, int64 `[2]`; replicas have seeds of their own."""
+        count = self.counter.assign_add(1) - 1
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        return tf.stack([tf.constant(self.seed, tf.int64) + SEEDS * tf.cast(replica, tf.int64), count])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `model.call` returns for the same arguments."""

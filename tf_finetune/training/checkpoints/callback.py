@@ -16,6 +16,7 @@ from tf_finetune.training.checkpoints.state import TrainingState
 from tf_finetune.training.checkpoints.store import CheckpointStore, Saved
 from tf_finetune.training.ledger import Ledger
 from tf_finetune.training.stopping import StopRequest
+from tf_finetune.training.workers import Workers
 
 __all__ = ["Checkpointing", "StopTraining"]
 
@@ -41,6 +42,7 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
         policy: When to save.
         stop: Whether to stop, asked after each update and each validation batch.
         record: How far the run has come before.
+        workers: Who trains together.
 
     Attributes:
         record: How far the run has come.
@@ -56,10 +58,13 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
         policy: SavePolicy,
         stop: StopRequest,
         record: Record,
+        workers: Workers,
     ) -> None:
         super().__init__()
+        self.workers = workers
         self.store, self.state, self.ledger, self.policy, self.stop = store, state, ledger, policy, stop
-        self.record = self._saved = record
+        self.record = record
+        self._saved: Record | None = record
         self.seconds = 0.0
         self._cost = state.size / GUESSED_RATE
         self._began = self._saved_at = time.monotonic()
@@ -82,11 +87,15 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
             record = dataclasses.replace(
                 record, step=len(record.history) * steps, steps_per_epoch=steps, unvalidated=None
             )
+            self.state.count(record.step)
         if record.step % steps:
             self._metrics = {name: value for name, value in saved.state.items() if name.startswith("metrics/")}
         self.record = self._saved = dataclasses.replace(
             record, resumed_at=(*record.resumed_at, record.step), forced=(*record.forced, *forced)
         )
+        if self.workers.any(bool(forced))[0]:
+            self._saved = None
+            self.save()  # so that it stays recorded, also if the process is killed at once
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Gives the metrics what they had counted in the begun epoch: `fit` has just reset them."""
@@ -102,22 +111,16 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
         step = self.record.step + 1
         trained = step % self.record.steps_per_epoch == 0
         self.record = dataclasses.replace(self.record, step=step, unvalidated=values if trained else None)
-        if self.stop.is_due or self._is_due():
-            self.save()
-        self._stop_if_asked()
+        self._save_or_stop(self._is_due())
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Stops in the middle of a validation if asked to, which is begun again then."""
-        if self.stop.is_due:
-            self.save()
-        self._stop_if_asked()
+        self._save_or_stop(False)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Notes that the epoch was validated, and saves if it is time to."""
         self.record = dataclasses.replace(self.record, history=tuple(self.ledger.history), unvalidated=None)
-        if self.stop.is_due or (self.policy.epochs and self._has_time()):
-            self.save()
-        self._stop_if_asked()
+        self._save_or_stop(self.policy.epochs and self._has_time())
 
     def _is_due(self) -> bool:
         seconds, steps = self.policy.seconds, self.policy.steps
@@ -137,12 +140,19 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
         if self.record == self._saved or not self._is_sound:
             return
         began = time.monotonic()
-        self.store.save(Saved(self.record, self.state.read(), tuple(self.ledger.weights)))
+        values = self.state.read()  # by all workers, who have counted their own metrics
+        if self.workers.is_chief:
+            self.store.save(Saved(self.record, values, tuple(self.ledger.weights)))
         self._saved_at, self._saved = time.monotonic(), self.record
         self._cost = self._saved_at - began
         self.seconds += self._cost
         logger.debug("checkpoint at update %d in %.2f s", self.record.step, self._cost)
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.reason:
+    def _save_or_stop(self, is_due: bool) -> None:
+        """Saves if it is due or the run is to stop, here or at another worker, and stops."""
+        stops, saves = self.workers.any(self.stop.is_due, is_due)
+        if stops or saves:
+            self.save()
+        if stops:
+            self.stop.reason = self.stop.reason or "another worker was stopped"
             raise StopTraining

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +36,8 @@ class Record:
     forced: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types with a checksum; numbers as text, which keeps every bit of them."""
-        values = {
+        """Plain JSON types; numbers as text, which keeps every bit of them."""
+        return {
             "format": FORMAT,
             "step": self.step,
             "steps_per_epoch": self.steps_per_epoch,
@@ -48,28 +46,24 @@ class Record:
             "resumed_at": list(self.resumed_at),
             "forced": list(self.forced),
         }
-        return {**values, "sha256": _checksum(values)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
         """Reads what `to_json` returned.
 
         Raises:
-            DamagedFile: It is something else.
+            DamagedFile: It is of another format.
         """
-        rest = {key: value for key, value in values.items() if key != "sha256"}
-        if values.get("sha256") != _checksum(rest):
-            raise DamagedFile("its record was changed")
-        if rest.get("format") != FORMAT:
-            raise DamagedFile(f"its format is {rest.get('format')!r}, not {FORMAT}")
-        unvalidated = rest["unvalidated"]
+        if values.get("format") != FORMAT:
+            raise DamagedFile(f"its format is {values.get('format')!r}, not {FORMAT}")
+        unvalidated = values["unvalidated"]
         return cls(
-            step=rest["step"],
-            steps_per_epoch=rest["steps_per_epoch"],
-            history=tuple(_to_numbers(values) for values in rest["history"]),
+            step=values["step"],
+            steps_per_epoch=values["steps_per_epoch"],
+            history=tuple(_to_numbers(epoch) for epoch in values["history"]),
             unvalidated=None if unvalidated is None else _to_numbers(unvalidated),
-            resumed_at=tuple(rest["resumed_at"]),
-            forced=tuple(rest["forced"]),
+            resumed_at=tuple(values["resumed_at"]),
+            forced=tuple(values["forced"]),
         )
 
 
@@ -114,7 +108,3 @@ def _to_text(values: Mapping[str, float]) -> dict[str, str]:
 
 def _to_numbers(values: Mapping[str, str]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
-
-
-def _checksum(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tf_finetune.backend import keras
+
 __all__ = ["TrainingState"]
 
 
@@ -27,7 +29,7 @@ class TrainingState:
         metrics = [variable for metric in self.model.metrics for variable in metric.variables]
         groups = {
             "weights": self.model.weights,
-            "optimizer": self.model.optimizer.variables,
+            "optimizer": self._optimizer_variables(),
             "metrics": metrics,
             "dropout": self.dropout,
         }
@@ -48,9 +50,20 @@ class TrainingState:
             if name in values or not name.startswith("metrics/"):
                 variable.assign(values[name])
 
+    def count(self, updates: int) -> None:
+        """Sets how many updates the optimizer has counted, which the schedule goes by."""
+        self.model.optimizer.iterations.assign(updates)
+
     def optimizer_sha256(self) -> str:
         """SHA-256 over the optimizer's variables, its count of updates among them."""
         digest = hashlib.sha256()
-        for variable in self.model.optimizer.variables:
+        for variable in self._optimizer_variables():
             digest.update(variable.numpy().tobytes())
         return digest.hexdigest()
+
+    def _optimizer_variables(self) -> list[Any]:
+        """The optimizer's; with float16 the loss scale and its count too, which Keras leaves out."""
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
+            return list(optimizer.variables)
+        return [*optimizer.variables, optimizer._loss_scale.current_loss_scale, optimizer.dynamic_counter]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -64,19 +66,21 @@ class CheckpointStore:
             RunError: It cannot be written; those before it stay.
         """
         number = max((int(path.name) for path in self.checkpoints()), default=0) + 1
-        target = self.folder / f"{number:06d}"
+        target = self.folder / f"{number:09d}"
         try:
             with staging_folder(self.folder, target.name) as staging:
                 write_tensors(staging / STATE, saved.state)
                 if saved.best:
                     write_tensors(staging / BEST, _named(saved.best))
-                write_json(staging / RECORD, {**saved.record.to_json(), "best": len(saved.best)})
+                values = {**saved.record.to_json(), "best": len(saved.best)}
+                write_json(staging / RECORD, {**values, "sha256": _checksum(values)})
                 publish_folder(staging, target)
         except OSError as error:
-            before = f"The one before it stays, in {self.checkpoints()[-1]}." if self.checkpoints() else ""
+            before = self.checkpoints()
+            then = f"go on with --resume: the one before it stays, in {before[-1]}" if before else "begin again"
             raise RunError(
-                f"The checkpoint of update {saved.record.step} cannot be written to {self.folder}: {error}. {before} "
-                "Make room, and go on with --resume."
+                f"The checkpoint of update {saved.record.step} cannot be written to {self.folder}: {error}. "
+                f"Make room, or make the folder writable, and {then}."
             ) from error
         for superfluous in self.checkpoints()[:-KEPT]:
             shutil.rmtree(superfluous, ignore_errors=True)
@@ -111,10 +115,6 @@ class CheckpointStore:
             return []
         return sorted(path for path in self.folder.iterdir() if path.name.isdigit() and path.is_dir())
 
-    def remove(self) -> None:
-        """Removes all of them: the run is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _clear(self, *, newer_than: Path) -> None:
         """Removes what is no checkpoint: damaged ones, and those that were begun when the process was killed."""
         for path in self.folder.iterdir():
@@ -127,12 +127,18 @@ def _load(folder: Path, state: Mapping[str, Any], weights: int) -> Saved:
         values = read_json(folder / RECORD)
     except RunError as error:
         raise DamagedFile(str(error)) from error
+    if values.pop("sha256", None) != _checksum(values):
+        raise DamagedFile(f"{RECORD} was changed")
     count = values.pop("best", None)
     if count not in (0, weights):
         raise DamagedFile(f"{RECORD} counts {count} weights of the best epoch, not {weights}")
     record = Record.from_json(values)
     best = read_tensors(folder / BEST, _named(list(state.values())[:weights])) if count else {}
     return Saved(record, read_tensors(folder / STATE, state), tuple(best.values()))
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _named(weights: Any) -> dict[str, Any]:

@@ -1,0 +1,26 @@
+"""What computes: the processor, and the cores of it that this process may use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+__all__ = ["processor", "usable_cores"]
+
+
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use; all of them where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def processor() -> str:
+    """The processor's model: its instructions decide how sums are rounded."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
