@@ -81,8 +81,8 @@ def test_an_interrupt_exits_130_and_passes_its_words_on(run, verb) -> None:
         (("fitt",), "There is no command 'fitt'. Did you mean 'fit'? See: tf-finetune --help"),
         (
             ("qqq",),
-            "There is no command 'qqq'. Commands are fit, evaluate, predict, export, verify, serve, smoke, versions, "
-            "promote, rollback, prune, init, config. See:",
+            "There is no command 'qqq'. Commands are fit, launch, reproduce, evaluate, predict, export, verify, serve, "
+            "smoke, versions, promote, rollback, prune, init, config. See:",
         ),
         (("config", "shwo"), "There is no command 'shwo'. Did you mean 'show'? See: tf-finetune config --help"),
         (("fit", "--epoch", "3"), "No such option"),

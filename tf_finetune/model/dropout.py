@@ -32,9 +32,10 @@ def seed_dropout(model: Any, *, seed: int) -> list[Any]:
         seed: With the place of a layer in the model, what its masks follow from.
 
     Returns:
-        The generators' states, an int64 variable each. They are no weights of the model.
+        The generators' states, an int64 variable each, and one for each replica. They are no weights of the model.
     """
     states: list[Any] = []
+    place = 0
     for layer in _layers(model):
         if getattr(layer, "layerdrop", 0):
             logger.warning("layerdrop %g of %s is turned off: no layer is left out", layer.layerdrop, layer.name)
@@ -42,8 +43,10 @@ def seed_dropout(model: Any, *, seed: int) -> list[Any]:
         stable = type(layer).__name__ in STABLE_DROPOUT
         if not stable and not isinstance(layer, keras.layers.Dropout):
             continue
-        source = _random_source(seed, place=len(states))
-        states.append(source._generator.state)
+        source = _random_source(seed, place)
+        place += 1
+        # replicas draw as much as they have rows, so that their states part
+        states += model.distribute_strategy.experimental_local_results(source._generator.state)
         if stable:
             layer.xdropout = _stable_dropout(source, layer.drop_prob)
         else:
@@ -61,7 +64,7 @@ def _layers(model: Any) -> Iterator[Any]:
             yield structure.cos_dropout
 
 
-def _random_source(seed: int, *, place: int) -> Any:
+def _random_source(seed: int, place: int) -> Any:
     """What a Keras layer draws from; the key is 31 bits that follow from the seed and the place."""
     key = int(np.random.SeedSequence((seed, place)).generate_state(1)[0]) >> 1
     source = keras.layers.Dropout(0.5, seed=key, rng_type="stateful")._random_generator

@@ -102,7 +102,7 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
         replaces = config.run.overwrite or config.run.resume == RESUME_AUTO
         with occupy(folder, overwrite=replaces, goes_on=resumes) if writes else contextlib.nullcontext():
             if writes and (forced or not resumes):
-                _write_head(folder, config, splits, checkpoint, prepared, identity)
+                _write_head(folder, config, splits=splits, checkpoint=checkpoint, prepared=prepared, identity=identity)
             trained = train_and_score(
                 folder, config, splits, prepared, stop=stop, resumes=resumes, forced=forced, progress=progress
             )
@@ -135,6 +135,7 @@ def _say(lines: list[str]) -> None:
 def _write_head(
     folder: ModelFolder,
     config: Config,
+    *,
     splits: Splits,
     checkpoint: Checkpoint,
     prepared: Prepared,

@@ -22,7 +22,8 @@ class TrainingState:
     def __init__(self, model: Any, dropout: Sequence[Any] = ()) -> None:
         self.model = model
         self.dropout = tuple(dropout)
-        model.optimizer.build(model.trainable_variables)
+        with model.distribute_strategy.scope():  # on every replica
+            model.optimizer.build(model.trainable_variables)
 
     def variables(self) -> dict[str, Any]:
         """Every variable by a name that follows from its place: ``weights/3``, ``optimizer/0``."""

@@ -59,7 +59,7 @@ def read_tensors(prefix: Path, specs: Mapping[str, Any]) -> dict[str, Any]:
                 shape_and_slices=[""] * len(specs),
                 dtypes=[spec.dtype for spec in specs.values()],
             )
-    except (tf.errors.OpError, IndexError) as error:
+    except tf.errors.OpError as error:
         raise DamagedFile(_words(error)) from error
     for (name, spec), tensor in zip(specs.items(), tensors):
         if tensor.shape != spec.shape:
