@@ -22,6 +22,16 @@ def test_an_error_of_ours_is_one_message_and_exit_1(run, verb) -> None:
     assert run("export", "x") == (1, "", "error: no run in x. Give a model folder.\n")
 
 
+def test_the_exit_code_counts_where_nobody_reads_the_message(run, verb, monkeypatch) -> None:
+    verb("serving.export.export").answer = errors.TrainingStopped("go on with: x", exit_code=75)
+
+    def closed(message: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("tf_finetune.cli.failure.say", closed)
+    assert run("export", "saved_models/x").code == 75
+
+
 @pytest.mark.parametrize("name", sorted(set(errors.__all__) - {"ConfigError", "TrainingStopped"}))
 def test_all_our_errors_exit_1(run, verb, name: str) -> None:
     verb("serving.export.export").answer = getattr(errors, name)("words")

@@ -156,3 +156,7 @@ def test_a_folder_without_a_run_gives_no_configuration(capsys: pytest.CaptureFix
     code, out, err = show(capsys, "--resume", str(tmp_path / "none"))
     assert (code, err) == (0, "")  # `fit` says what the folder lacks
     assert out == write_config(resolve_config(flags={"resume": str(tmp_path / "none")}))
+
+
+def test_a_resumed_folder_may_be_assigned(capsys: pytest.CaptureFixture[str], run_folder: Path) -> None:
+    assert show(capsys, "--set", f"run.resume={run_folder}") == show(capsys, "--resume", str(run_folder))

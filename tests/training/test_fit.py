@@ -19,7 +19,7 @@ from tf_finetune.run import ModelFolder
 from tf_finetune.serving.formats.saved_model_file import read_saved_model
 from tf_finetune.training.fit import fit
 
-STOPPED = r"(?s)Ctrl-C after update 5 of 15.*The weights of epoch 1 are in .*--resume.*To train on from these.*--model"
+STOPPED = r"(?s)Ctrl-C after update 6 of 15.*The weights of epoch 1 are in .*--resume.*To train on from these.*--model"
 
 
 @pytest.fixture
@@ -328,3 +328,16 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_nothing(config, tmp_p
     with pytest.raises(LossError, match=r"The loss became nan in the first epoch.*--learning-rate"):
         fit(change(config, fit={"learning_rate": 1e30, "warmup_ratio": 0.0}))
     assert not (tmp_path / "models" / "short" / "run").exists()
+
+
+def test_a_signal_after_the_last_update_stops_before_scoring(config, monkeypatch):
+    import tf_finetune.training.train_and_score as module
+
+    def check_and_signal(optimizer, steps):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(module, "_check_updates", check_and_signal)
+    with pytest.raises(TrainingStopped, match=r"(?s)SIGTERM after update 5 of 5.*--resume"):
+        fit(config)
+    folder = ModelFolder(Path(config.run.output))
+    assert folder.can_go_on and not folder.metrics.exists()

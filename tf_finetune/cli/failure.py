@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -31,15 +32,24 @@ def report(error: BaseException, session: Session) -> int:
         return error.exit_code
     if isinstance(error, BrokenPipeError) and _stdout_is_closed():
         return CLOSED_PIPE
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # standard error may be closed, and the exit code counts all the same
+        _tell(error, session)
+    if isinstance(error, (KeyboardInterrupt, click.Abort, TrainingStopped)):
+        return int(getattr(error, "exit_code", INTERRUPTED))
+    if isinstance(error, click.ClickException):
+        return error.exit_code
+    return USAGE if isinstance(error, ConfigError) else FAILED
+
+
+def _tell(error: BaseException, session: Session) -> None:
     if session.debug and not isinstance(error, click.ClickException):
         say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
     if isinstance(error, (KeyboardInterrupt, click.Abort, TrainingStopped)):
         say(f"\ninterrupted: {error}" if str(error) else "\ninterrupted")
-        return int(getattr(error, "exit_code", INTERRUPTED))
-    say("error: " + _message(error, session))
-    if isinstance(error, click.ClickException):
-        return error.exit_code
-    return USAGE if isinstance(error, ConfigError) else FAILED
+    else:
+        say("error: " + _message(error, session))
 
 
 def _message(error: BaseException, session: Session) -> str:

@@ -25,6 +25,7 @@ __all__ = ["ConfigOption", "config_params", "field_params", "given_fields", "res
 GIVEN = "tf_finetune.given"
 FILE = "tf_finetune.file"
 ASSIGNMENTS = "tf_finetune.assignments"
+RESUME = OPTIONS["resume"].path
 
 
 class ConfigOption(click.Option):
@@ -91,6 +92,9 @@ def resolved_config(ctx: click.Context) -> Config:
     """
     file = ctx.meta.get(FILE)
     flags = dict(ctx.meta.get(GIVEN, {}))
+    for path, _, value in (text.partition("=") for text in ctx.meta.get(ASSIGNMENTS, ())):
+        if path.strip() == RESUME:  # however it is given, it names the file that all other values stand in
+            flags["resume"] = value.strip()
     if flags.get("resume", RESUME_AUTO) != RESUME_AUTO:
         file = _resumed_file(flags, file)
     return resolve_config(

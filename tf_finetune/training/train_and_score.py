@@ -92,6 +92,9 @@ def train_and_score(
             if resumes:
                 _go_on(config, prepared, saving, forced)
             _train(folder, config, prepared, saving, progress)
+            if stop.is_due and prepared.workers.cluster is None:  # asked after the last callback
+                saving.save()
+                raise StopTraining
     except (StopTraining, KeyboardInterrupt):
         raise _stopped(folder, config, prepared, saving) from None
     except tf.errors.OpError as error:
@@ -143,7 +146,7 @@ def _train(
     if config.fit.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder.logs)))
     if progress is not None:
-        callbacks.insert(0, Progress(progress))
+        callbacks.append(Progress(progress))  # last: a terminal that is gone must not keep an update from being saved
     train(
         prepared.model,
         prepared.training_dataset(config, start=(whole + begun) * steps),
