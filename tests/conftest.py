@@ -3,12 +3,15 @@
 import csv
 import os
 import random
+import signal
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let jobs in the background ignore it
 
 WORDS = (
     "the a film book meal phone story plot cast acting was is and but not very it i we this that with of in to "

@@ -198,7 +198,9 @@ def make_strategy(devices: str) -> Any:
 
     Returns:
         A MultiWorkerMirroredStrategy where ``TF_CONFIG`` names several workers, which waits until all of them are
-        there, and which the process has one of; else a MirroredStrategy for two or more devices, or a strategy of one.
+        there, and which the process has one of; else a MirroredStrategy for two or more devices, a OneDeviceStrategy
+        for one that TensorFlow would not choose, or the default one, whose datasets keep their options: with another
+        one the end of `fit` waits for tf.data's autotuning.
 
     Raises:
         ConfigError: The value is malformed, or names a GPU that is not there, or some of the GPUs of a worker.
@@ -216,6 +218,8 @@ def make_strategy(devices: str) -> Any:
         if missing:
             raise ConfigError(f"--devices {devices}: there is no GPU {missing[0]}; TensorFlow sees {len(found)}.")
         names = [f"/gpu:{i}" for i in wanted]
+    if names == ["/gpu:0" if found else "/cpu:0"]:  # where TensorFlow computes by itself
+        return tf.distribute.get_strategy()
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(names)

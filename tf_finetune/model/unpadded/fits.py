@@ -60,6 +60,7 @@ def _why_not_layers(model: Any) -> str | None:
         return f"it computes in {', '.join(sorted(kinds))}, and only float32 was found equal"
     if getattr(model, "jit_compile", False):
         return "XLA compiles the whole step, which needs shapes that do not depend on the padding"
-    if len(model.distribute_strategy.extended.worker_devices) > 1:
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync > 1 and len(strategy.extended.worker_devices) > 1:  # one each of workers is fine
         return "it is trained on several devices"
     return None
