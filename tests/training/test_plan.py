@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tf_finetune.config import Config, DataConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
-from tf_finetune.errors import RunError
+from tf_finetune.errors import ConfigError, RunError
 from tf_finetune.training.plan import plan
 
 
@@ -44,3 +44,8 @@ def test_it_refuses_the_folder_that_fit_would_refuse(config, tiny_run):
     occupied = dataclasses.replace(config, run=RunConfig(output=str(tiny_run.run.path)))
     with pytest.raises(RunError, match="holds a finished run"):
         plan(occupied)
+
+
+def test_a_run_that_goes_on_is_not_planned(config):
+    with pytest.raises(ConfigError, match="--dry-run shows a run that begins; --resume auto goes on with one"):
+        plan(dataclasses.replace(config, run=RunConfig(resume="auto")))

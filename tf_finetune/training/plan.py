@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.config import Config
+from tf_finetune.errors import ConfigError
 from tf_finetune.training.fit import output_folder
 from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import refuse_occupied
@@ -61,8 +62,11 @@ def plan(config: Config) -> Plan:
         config: The whole configuration.
 
     Raises:
+        ConfigError: It is to go on with a run, which is planned already.
         FinetuneError: Whatever `fit` would raise before training.
     """
+    if config.run.resume is not None:
+        raise ConfigError(f"--dry-run shows a run that begins; --resume {config.run.resume} goes on with one.")
     refuse_occupied(output_folder(config), overwrite=config.run.overwrite)
     with tempfile.TemporaryDirectory() as cache:
         # the user's cache folder may not be there yet, and must not come to be
