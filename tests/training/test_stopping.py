@@ -207,6 +207,7 @@ def hashes(complete):
     return [json.loads(complete.read_text())[name] for name in names]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_everywhere_ends_as_one_that_was_not(session_victims, short_run, tmp_path):
     whole, stopped, losses = short_run.finished, ModelFolder(tmp_path / "stopped"), tmp_path / "losses"
     config = change(short_run.config, run={"output": str(stopped.path), "save_every": "auto"})
