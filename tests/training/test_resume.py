@@ -15,7 +15,7 @@ from tf_finetune.config import (
 from tf_finetune.errors import RunError
 from tf_finetune.files import read_json
 from tf_finetune.run import ModelFolder
-from tf_finetune.training import identity
+from tf_finetune.training import identity, machine
 from tf_finetune.training.identity import describe_identity, differences
 from tf_finetune.training.inputs import load_inputs
 from tf_finetune.training.resume import check_identity, goes_on
@@ -162,14 +162,14 @@ class TestAnotherRun:
         before = dict(read_json(killed[0].environment)["identity"]["versions"])
         assert set(before) > {"python", "tensorflow", "tf_keras", "transformers", "tf_finetune"}
         now = {**before, "tensorflow": "2.99.0", "numpy": None}
-        monkeypatch.setattr(identity, "_version", now.get)
+        monkeypatch.setattr(machine, "_version", now.get)
         assert self.lines(killed) == [
             f"versions.tensorflow: {before['tensorflow']}, now 2.99.0",
             f"versions.numpy: {before['numpy']}, now None",
         ]
 
     def test_all_of_it_at_once(self, killed, monkeypatch):
-        monkeypatch.setattr(identity.platform, "python_version", lambda: "3.99.0")
+        monkeypatch.setattr(machine.platform, "python_version", lambda: "3.99.0")
         found = self.lines(killed, fit={"batch_size": 4, "power": 2.0}, tokens={"truncate": "tail"})
         python = read_json(killed[0].environment)["identity"]["versions"]["python"]
         assert found == [

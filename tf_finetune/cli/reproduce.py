@@ -12,7 +12,7 @@ from tf_finetune.cli.command import Command
 from tf_finetune.cli.session import write_utf8
 
 if TYPE_CHECKING:
-    from tf_finetune.training.outcome import Comparison
+    from tf_finetune.training.comparison import Comparison
     from tf_finetune.training.reproduce import Reproduction
 
 __all__ = ["reproduce"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 from tf_finetune.backend import gpus, tf
 from tf_finetune.data import Splits
 from tf_finetune.model.checkpoint import Checkpoint
+from tf_finetune.training.machine import versions
 
 __all__ = ["describe_environment"]
 
@@ -30,7 +30,7 @@ def describe_environment(splits: Splits, checkpoint: Checkpoint, *, deterministi
     """
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": versions(PACKAGES),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "gpus": len(gpus()),
@@ -44,10 +44,3 @@ def describe_environment(splits: Splits, checkpoint: Checkpoint, *, deterministi
             if part is not None
         },
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

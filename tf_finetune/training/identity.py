@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +9,8 @@ from tf_finetune.config import Config
 from tf_finetune.data import Splits
 from tf_finetune.files import file_sha256
 from tf_finetune.model.checkpoint import Checkpoint
-from tf_finetune.training.machine import processor, usable_cores
+from tf_finetune.training.comparison import Comparison, by_name, compare
+from tf_finetune.training.machine import processor, usable_cores, versions
 
 __all__ = ["describe_identity", "differences", "is_about_the_machine"]
 
@@ -49,27 +48,19 @@ def describe_identity(config: Config, splits: Splits, checkpoint: Checkpoint) ->
         **options,
         "data": {"labels": list(splits.train.label_names), **data},
         "pretrained": dict(_file_hashes(checkpoint)),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": versions(PACKAGES),
         MACHINE: {"processor": processor(), "cores": len(usable_cores())},
     }
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two identities, a line each: ``fit.batch_size: 16, now 32``."""
-    lines = []
-    for section in now:
-        old, new = before.get(section), now[section]
-        old = old if isinstance(old, Mapping) else {}
-        for key in [*new, *(key for key in old if key not in new)]:
-            if old.get(key) != new.get(key):
-                line = f"{section}.{key}: {_short(old.get(key))}, now {_short(new.get(key))}"
-                lines.append(line if line.isprintable() else ascii(line)[1:-1])  # terminals obey some characters
-    return lines
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Comparison]:
+    """What differs between two identities, by names such as ``fit.batch_size``."""
+    return [row for row in compare(dict(by_name(before)), dict(by_name(now))) if not row.same]
 
 
-def is_about_the_machine(difference: str) -> bool:
-    """Whether a line of `differences` is about the machine, which moves results by rounding errors alone."""
-    return difference.startswith(f"{MACHINE}.")
+def is_about_the_machine(difference: Comparison) -> bool:
+    """Whether it is about the machine, which moves results by rounding errors alone."""
+    return difference.what.startswith(f"{MACHINE}.")
 
 
 def _file_hashes(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
@@ -77,15 +68,3 @@ def _file_hashes(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     tokenizer = {path for pattern in TOKENIZER_FILES for path in checkpoint.tokenizer_folder.glob(pattern)}
     for path in (*checkpoint.files, *sorted(tokenizer)):
         yield path.name, file_sha256(path)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 and text.isalnum() else text[:80]

@@ -1,12 +1,14 @@
-"""What computes: the processor, and the cores of it that this process may use."""
+"""What computes: the processor, the cores of it that this process may use, and the packages."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["processor", "usable_cores"]
+__all__ = ["processor", "usable_cores", "versions"]
 
 
 def usable_cores() -> list[int]:
@@ -24,3 +26,15 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Version of Python and of each package; None for one that is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

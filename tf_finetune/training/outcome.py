@@ -11,44 +11,12 @@ from typing import Any
 from tf_finetune.errors import RunError
 from tf_finetune.files import file_sha256, read_json
 from tf_finetune.run import ModelFolder
+from tf_finetune.training.comparison import by_name
 
-__all__ = ["Comparison", "Outcome", "by_name", "compare"]
+__all__ = ["Outcome"]
 
 CIRCUMSTANCES = ("gpus", "intra_op_threads", "deterministic")
 """What environment.json holds beside the identity that moves results."""
-
-SHOWN = 60
-"""Characters of a value in a line of text; of a SHA-256, 12."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One thing in both runs.
-
-    Attributes:
-        what: Its name, such as ``versions.numpy``, ``weights`` or ``epoch 2 val_loss``.
-        recorded: Its value in the recorded run; None if it has none there.
-        now: Its value in the new run.
-    """
-
-    what: str
-    recorded: Any
-    now: Any
-
-    @property
-    def same(self) -> bool:
-        """Whether both values are equal."""
-        return bool(self.recorded == self.now)
-
-    @property
-    def texts(self) -> tuple[str, str, str]:
-        """Name and values for the terminal, on which no label or file name may write what it likes."""
-        return _text(self.what), _text(self.recorded), _text(self.now)
-
-
-def compare(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Comparison, ...]:
-    """A comparison for each name in either."""
-    return tuple(Comparison(name, recorded.get(name), now.get(name)) for name in {**now, **recorded})
 
 
 @dataclass(frozen=True)
@@ -104,15 +72,6 @@ class Outcome:
         return tuple(words for words, value in found.items() if not value)
 
 
-def by_name(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested objects, by names with dots: ``validation.accuracy``."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from by_name(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _object(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = values.get(key)
     return found if isinstance(found, dict) else {}
@@ -131,10 +90,3 @@ def _history_values(history: str) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(rows, start=1):
         for name, value in zip(names[1:], row[1:]):  # the first one is the epoch
             yield f"epoch {number} {name}", value
-
-
-def _text(value: Any) -> str:
-    text = "-" if value is None else str(value)
-    if len(text) == 64 and text.isalnum():
-        return text[:12]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:SHOWN])

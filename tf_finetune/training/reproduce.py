@@ -15,10 +15,11 @@ from typing import Any, TextIO
 from tf_finetune.config import RESUME_AUTO, Config, resolve_config, write_config
 from tf_finetune.errors import RunError, TrainingStopped
 from tf_finetune.run import ModelFolder
+from tf_finetune.training.comparison import Comparison, by_name, compare
 from tf_finetune.training.fit import fit
 from tf_finetune.training.identity import describe_identity
 from tf_finetune.training.inputs import load_inputs
-from tf_finetune.training.outcome import Comparison, Outcome, by_name, compare
+from tf_finetune.training.outcome import Outcome
 
 __all__ = ["Reproduction", "reproduce"]
 
@@ -154,7 +155,7 @@ def _warn(before: Outcome, identity: Mapping[str, Any]) -> None:
     for words in before.not_recorded:
         logger.warning("not recorded, and not compared: %s", words)
     for row in _changes(before.identity, identity):
-        logger.warning("not as recorded: %s: %s, now %s", *row.texts)
+        logger.warning("not as recorded: %s", row.line)
     if before.circumstances.get("deterministic") is False:
         logger.warning("the recorded run was made without deterministic kernels: its results differ each time")
     for line in before.forced:

@@ -10,6 +10,7 @@ from tf_finetune.config import RESUME_AUTO, Config
 from tf_finetune.errors import RunError
 from tf_finetune.files import read_json
 from tf_finetune.run import ModelFolder
+from tf_finetune.training.comparison import Comparison
 from tf_finetune.training.identity import differences, is_about_the_machine
 from tf_finetune.training.occupy import refuse_occupied
 
@@ -60,13 +61,17 @@ def check_identity(folder: ModelFolder, identity: Mapping[str, Any], *, force: b
     """
     recorded = read_json(folder.environment).get("identity")
     found = differences(recorded if isinstance(recorded, dict) else {}, identity)
-    serious = [line for line in found if not is_about_the_machine(line)]
+    serious = [difference for difference in found if not is_about_the_machine(difference)]
     if serious and not force:
         raise RunError(
-            "\n  ".join([f"This would not be the same run as the one begun in {folder.path}:", *serious])
+            "\n  ".join([f"This would not be the same run as the one begun in {folder.path}:", *_lines(serious)])
             + "\nGive what it was begun with, or --force to go on all the same, which is recorded; or begin "
             "another run with another --output."
         )
-    for line in found:
+    for line in _lines(found):
         logger.warning("not the same run to the last bit: %s", line)
-    return tuple(found)
+    return tuple(_lines(found))
+
+
+def _lines(found: list[Comparison]) -> list[str]:
+    return [difference.line for difference in found]
