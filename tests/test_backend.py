@@ -77,6 +77,18 @@ def test_verbose_lets_it_through(path, monkeypatch):
     assert path.read_text() == "native\n"
 
 
+def test_words_of_an_error_are_its_first_line_without_nodes():
+    from tf_finetune.backend import error_words, tf
+
+    with pytest.raises(tf.errors.OpError) as caught:
+        tf.raw_ops.RestoreV2(prefix="/nowhere/x", tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32])
+    assert "{{function_node" in str(caught.value) and "[Op:RestoreV2]" in str(caught.value)
+    assert error_words(caught.value).startswith("Unsuccessful TensorSliceReader constructor: Failed to find")
+    assert "[Op" not in error_words(caught.value) and "/nowhere/x" in error_words(caught.value)
+    lost = tf.errors.UnavailableError(None, None, "{{node a/b}} Connection reset by peer\nThe second line\n")
+    assert error_words(lost) == "Connection reset by peer"
+
+
 @pytest.mark.parametrize("missing", ["__stderr__", "stderr"])
 def test_a_process_without_standard_error(path, missing):
     from tf_finetune.backend import quiet_stderr

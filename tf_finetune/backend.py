@@ -10,6 +10,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from tf_finetune.config.devices import named_gpus
 from tf_finetune.errors import ConfigError, DependencyError
 
 __all__ = [
+    "error_words",
     "gpus",
     "keras",
     "load_tfds",
@@ -38,6 +40,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 VERBOSE = os.environ.get("TF_FINETUNE_VERBOSE", "0") not in ("", "0")
+
+INTERNAL = re.compile(r"\{\{.*?\}\} ?| ?\[Op:\w+\]")
+"""What TensorFlow's messages say of its own nodes."""
 
 
 @contextlib.contextmanager
@@ -145,6 +150,11 @@ def load_tfds() -> ModuleType:
             raise DependencyError(f"tfds: names need the package tensorflow-datasets: {error}.") from error
     module: ModuleType = tensorflow_datasets
     return module
+
+
+def error_words(error: Exception) -> str:
+    """The first line of a message of TensorFlow, without the names of nodes."""
+    return INTERNAL.sub("", str(error)).partition("\n")[0]
 
 
 def gpus() -> list[Any]:

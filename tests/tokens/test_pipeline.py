@@ -7,7 +7,7 @@ from tf_finetune.errors import ModelError
 from tf_finetune.tokens.cuts import Cuts
 from tf_finetune.tokens.lengths import report_lengths
 from tf_finetune.tokens.order import batch_order
-from tf_finetune.tokens.table import encode
+from tf_finetune.tokens.table import TokenTable, encode
 
 TEXTS = random_texts(5, count=53)
 
@@ -75,6 +75,29 @@ def test_the_same_twice_and_from_two_iterators_at_once(table, spec):
     for step, (_, labels) in enumerate(dataset.take(7)):
         assert labels.numpy().tolist() == one[step]
         assert next(late)[1].numpy().tolist() == one[7 + step]
+
+
+@pytest.mark.parametrize("order", ["exact", "bucketed", "plain", "length", "rows"])
+@pytest.mark.parametrize("start", [0, 1, 6, 7, 10, 20, 21])
+def test_a_later_start_gives_the_rest_and_reads_no_row_before(table, spec, monkeypatch, order, start):
+    from tf_finetune.tokens.pipeline import make_dataset
+
+    settings = {"batch_size": 8, "order": order, "seed": 2, "epochs": 3}  # 7 batches an epoch
+    rest = batches(make_dataset(table, spec, **settings))[start:]
+    read, pad = [], TokenTable.pad
+
+    def reading(self, rows, **options):
+        read.append(rows.tolist())
+        return pad(self, rows, **options)
+
+    monkeypatch.setattr(TokenTable, "pad", reading)
+    dataset = make_dataset(table, spec, start=start, **settings)
+    found = batches(dataset)
+    assert int(dataset.cardinality()) == 21 - start == len(found)
+    for (inputs, labels), (expected, its_labels) in zip(found, rest, strict=True):
+        assert labels.tolist() == its_labels.tolist()
+        assert {name: x.tolist() for name, x in inputs.items()} == {name: x.tolist() for name, x in expected.items()}
+    assert sorted(read) == sorted(labels.tolist() for _, labels in rest)
 
 
 def test_plain_keras_fits_on_it(table, spec):

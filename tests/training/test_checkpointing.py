@@ -327,6 +327,21 @@ class TestStopping:
         assert run.store.steps == [10, 20, 25]
         assert (run.stop.reason, run.stop.exit_code) == ("--max-hours 0.00694444 are over", 75)
 
+    def test_with_another_worker(self, run):
+        """Who was not asked ends so that a queue starts it again, whoever was asked and why."""
+        run.saving.workers.any = lambda *wishes: [True, False]
+        with pytest.raises(StopTraining):
+            run.train(1)
+        assert run.store.steps == [1]
+        assert (run.stop.reason, run.stop.exit_code) == ("another worker was stopped", 75)
+
+    def test_with_another_worker_and_by_itself(self, run):
+        run.saving.workers.any = lambda *wishes: [True, False]
+        run.stop.reason = "Ctrl-C"
+        with pytest.raises(StopTraining):
+            run.train(1)
+        assert (run.stop.reason, run.stop.exit_code) == ("Ctrl-C", 130)
+
     def test_not_before_it_is_asked_to(self, run):
         run.epochs(5)
         assert run.store.saved == []

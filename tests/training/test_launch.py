@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import tiny_rows
 from tf_finetune.errors import RunError
 from tf_finetune.run import ModelFolder
 from tf_finetune.training.launch import launch
@@ -71,6 +72,38 @@ def test_two_workers_train_as_one_process(words, tmp_path, encoder):
         assert two == pytest.approx(single, abs=1e-4)
     weights = [load_file(ModelFolder(tmp_path / name).model / "model.safetensors") for name in ("m", "one")]
     assert all(abs(value - weights[1][name]).max() < 1e-3 for name, value in weights[0].items())
+
+
+@two_cores
+@pytest.mark.slow
+def test_two_workers_train_on_tfds_data(tiny_checkpoint, tmp_path):
+    """tfds lets TensorFlow compute, which it must not have done when the workers come together."""
+    from tf_finetune.backend import load_tfds
+
+    tfds = load_tfds()
+
+    class TinyReviews(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            columns = {"text": tfds.features.Text(), "label": tfds.features.Text()}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(columns))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            return ((i, {"text": text, "label": label}) for i, (text, label) in enumerate(tiny_rows(40)))
+
+    TinyReviews(data_dir=tmp_path / "prepared").download_and_prepare()
+    words = [
+        *("fit", "--data", "tfds:tiny_reviews", "--data-dir", str(tmp_path / "prepared"), "--no-export"),
+        *("--model", str(tiny_checkpoint), "--output", str(tmp_path / "m"), "--max-length", "16", "--epochs", "1"),
+        *("--validation-split", "0.25", "--batch-size", "10"),
+    ]
+    talk = io.StringIO()
+    assert launch(words, workers=2, talk=talk) == 0, talk.getvalue()
+    assert json.loads(ModelFolder(tmp_path / "m").complete.read_text())["updates"] == 3
 
 
 def workers_of(launcher):

@@ -232,6 +232,29 @@ def test_another_machine_is_said_and_not_refused(killed, monkeypatch, caplog):
     assert "fit.seed: 1, now 2" in str(caught.value) and "Abacus" not in str(caught.value)
 
 
+@pytest.mark.parametrize("recorded", [True, False], ids=["with the number", "before it was recorded"])
+def test_another_number_of_workers_is_said_and_not_refused(killed, monkeypatch, recorded):
+    folder, config = killed
+    values = read_json(folder.environment)
+    if not recorded:
+        del values["identity"]["machine"]["workers"]
+        folder.environment.write_text(json.dumps(values))
+
+    def told(workers):
+        addresses = [f"host{i}:2222" for i in range(workers)]
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": addresses}}))
+        return check_identity(folder, describe_identity(config, *load_inputs(config)), force=False)
+
+    assert told(1) == ()
+    assert told(2) == ("machine.workers: None, now 2",)
+    values["identity"]["machine"]["workers"] = 2
+    folder.environment.write_text(json.dumps(values))
+    assert told(2) == ()
+    assert told(3) == ("machine.workers: 2, now 3",)
+    monkeypatch.delenv("TF_CONFIG")
+    assert told(1) == ("machine.workers: 2, now None",)
+
+
 def test_when_to_save_and_to_stop_and_where_to_cache_may_differ(session_victims, short_run, killed, tmp_path):
     folder, _ = killed
     flags = {"resume": str(folder.path), "save_every": "1h", "max_hours": 9.5, "cache_dir": str(tmp_path / "cache")}

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import change
+from tf_finetune.files import file_sha256
 from tf_finetune.run import ModelFolder
 from tf_finetune.training import stopping
 from tf_finetune.training.stopping import INTERRUPTED, TEMPORARY_FAILURE, StopRequest, Terminated
@@ -236,6 +238,24 @@ def test_a_run_that_was_stopped_everywhere_ends_as_one_that_was_not(session_vict
     assert json.loads(stopped.complete.read_text())["resumed_at"] == [4, 9, 12]  # at 9 twice, and nothing came of one
     assert not stopped.checkpoints.exists()
     assert losses.read_text() == short_run.losses.read_text()  # no update was lost, and none done again
+
+
+def test_ctrl_c_in_the_validation_that_a_run_goes_on_with(session_victims, short_run, tmp_path):
+    """All updates are done, and the last epoch is validated by another process than has trained it."""
+    stopped, losses = ModelFolder(tmp_path / "stopped"), tmp_path / "losses"
+    shutil.copytree(short_run.killed, stopped.path)
+    config = change(short_run.config, run={"output": str(stopped.path)})
+    fifth = ("validation", 5, int(signal.SIGTERM))  # the second of the second epoch
+    assert session_victims.run(config, losses=losses, kill=fifth) == TEMPORARY_FAILURE
+    assert not stopped.model.exists()
+    assert session_victims.run(config, losses=losses, kill=("validation", 1, int(signal.SIGINT))) == INTERRUPTED
+    first, weights, *_ = Path(f"{losses}.stopped").read_text().splitlines()
+    assert first == "Ctrl-C after update 18 of 18."
+    assert weights == f"The weights of epoch 1 are in {stopped.model}; they load with from_pretrained."
+    complete = json.loads(short_run.finished.complete.read_text())
+    assert complete["best_epoch"] == 1  # so that its weights are those to be expected here
+    assert file_sha256(stopped.model / "model.safetensors") == complete["weights_sha256"]
+    assert stopped.can_go_on and not stopped.is_complete
 
 
 @pytest.mark.slow

@@ -49,6 +49,10 @@ class Workers:
         if self.cluster is not None:
             self._sum([0.0])
 
+    def batches(self, dataset: Any) -> int:
+        """How many batches a dataset from `make_dataset` holds this process' share of; negative if that is unknown."""
+        return int(dataset.cardinality()) // (self.share.replicas if self.share else 1)
+
     def distribute(self, dataset: Any, class_weight: Mapping[int, float] | None = None) -> Any:
         """A dataset of this process' share, as `fit` takes it.
 

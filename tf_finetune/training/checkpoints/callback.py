@@ -15,7 +15,7 @@ from tf_finetune.training.checkpoints.record import Record
 from tf_finetune.training.checkpoints.state import TrainingState
 from tf_finetune.training.checkpoints.store import CheckpointStore, Saved
 from tf_finetune.training.ledger import Ledger
-from tf_finetune.training.stopping import StopRequest
+from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
 from tf_finetune.training.workers import Workers
 
 __all__ = ["Checkpointing", "StopTraining"]
@@ -154,5 +154,6 @@ class Checkpointing(keras.callbacks.Callback):  # type: ignore[misc]
         if stops or saves:
             self.save()
         if stops:
-            self.stop.reason = self.stop.reason or "another worker was stopped"
+            if not self.stop.reason:
+                self.stop.reason, self.stop.exit_code = "another worker was stopped", TEMPORARY_FAILURE
             raise StopTraining

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tf_finetune.backend import tf
+from tf_finetune.backend import error_words, tf
 
 __all__ = ["DamagedFile", "read_tensors", "write_tensors"]
-
-INTERNAL = re.compile(r"\{\{.*?\}\} ?| ?\[Op:\w+\]")
-"""What TensorFlow's messages say of its own nodes."""
 
 
 class DamagedFile(Exception):
@@ -38,7 +34,7 @@ def write_tensors(prefix: Path, tensors: Mapping[str, Any]) -> None:
                 tensors=list(tensors.values()),
             )
     except tf.errors.OpError as error:
-        raise OSError(_words(error)) from error
+        raise OSError(error_words(error)) from error
 
 
 def read_tensors(prefix: Path, specs: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,13 +56,8 @@ def read_tensors(prefix: Path, specs: Mapping[str, Any]) -> dict[str, Any]:
                 dtypes=[spec.dtype for spec in specs.values()],
             )
     except tf.errors.OpError as error:
-        raise DamagedFile(_words(error)) from error
+        raise DamagedFile(error_words(error)) from error
     for (name, spec), tensor in zip(specs.items(), tensors):
         if tensor.shape != spec.shape:
             raise DamagedFile(f"{name} has the shape {tensor.shape}, not {spec.shape}")
     return dict(zip(specs, tensors))
-
-
-def _words(error: Exception) -> str:
-    """The first line of TensorFlow's message."""
-    return INTERNAL.sub("", str(error)).partition("\n")[0]
