@@ -114,6 +114,11 @@ class ModelFolder:
         return self.run / "validation_texts.jsonl"
 
     @property
+    def validation_logits(self) -> Path:
+        """What the weights kept answer to the validation rows: logits and labels."""
+        return self.run / "validation_logits.npz"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard logs."""
         return self.run / "logs"

@@ -58,6 +58,7 @@ def test_the_model_folder_holds_exactly_the_designed_files(tiny_run):
         "labels.json",
         "history.csv",
         "metrics.json",
+        "validation_logits.npz",
         "validation_texts.jsonl",
         "complete.json",
         "model/config.json",

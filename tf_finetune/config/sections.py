@@ -7,6 +7,7 @@ the verbs (`fit(config)`); the functions below them take plain keyword arguments
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -73,6 +74,12 @@ class DataConfig(Section):
     on_bad_row: str = option("error", "What to do about rows with an empty text or label.", choices=("error", "skip"))
     validation_split: float = option(
         0.1, "Share of the training rows held out when there is no validation data.", above=0.0, below=1.0
+    )
+    split_seed: int | None = option(
+        None,
+        "Seed of the rows that are held out, and of --max-train-samples. Default: that of --seed.",
+        minimum=0,
+        maximum=2**31 - 1,
     )
     max_train_samples: int | None = option(
         None, "Train on at most this many rows, drawn at random with all classes in proportion.", minimum=2
@@ -165,7 +172,9 @@ class FitConfig(Section):
         None, "Stop after this many epochs without a better monitored value. Default: never.", minimum=1
     )
     monitor: str = option(
-        "val_accuracy", "Value that picks the epoch whose weights are kept.", choices=("val_loss", "val_accuracy")
+        "val_accuracy",
+        "Value that picks the epoch whose weights are kept.",
+        choices=("val_loss", "val_accuracy", "val_macro_f1"),
     )
     seed: int = option(42, "Seed of the split, the order, the new weights and dropout.", minimum=0, maximum=2**31 - 1)
     deterministic: bool | None = option(
@@ -231,6 +240,19 @@ class Config:
         faults = cross_faults(values, table)
         if faults:
             raise config_error(faults)
+
+    @classmethod
+    def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> Config:
+        """The configuration that `to_dict` was called on.
+
+        Raises:
+            ConfigError: `sections` is no such dictionary, or holds wrong values.
+        """
+        kinds = get_type_hints(cls)
+        try:
+            return cls(**{name: kinds[name](**values) for name, values in sections.items()})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"These are no sections of a configuration: {error!r:.80}.") from error
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain sections of plain values, as in the YAML file; tuples become lists."""

@@ -17,7 +17,7 @@ import yaml
 from tf_finetune.config.check import NUMBER, WHOLE_NUMBER
 from tf_finetune.errors import ConfigError
 
-__all__ = ["Entry", "dump_value", "parse_value", "read_entries"]
+__all__ = ["Entry", "dump_value", "parse_value", "read_entries", "read_trees"]
 
 WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 TEXT_TAG = "tag:yaml.org,2002:str"
@@ -45,14 +45,9 @@ class Entry:
 
 def read_entries(path: Path) -> list[Entry]:
     """Reads all keys of a configuration file, in its order, with its faults among them."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return [Entry(f"--config {path}", fault=f"cannot be read: {error.strerror or error}.")]
-    try:
-        root = yaml.compose(content, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        return [_syntax_fault(path, error)]
+    root = _root(path, "--config")
+    if isinstance(root, Entry):
+        return [root]
     if root is None:
         return [Entry(str(path), fault="holds no settings. `tf-finetune init` writes a file to start from.")]
     if not isinstance(root, yaml.MappingNode):
@@ -61,6 +56,46 @@ def read_entries(path: Path) -> list[Entry]:
     for name, line, node in _pairs(path, root, entries):
         entries += _section_entries(path, name, line, node)
     return entries
+
+
+def read_trees(path: Path, *, what: str) -> list[Entry]:
+    """Reads a file of names, each with a value, a list, or names with values below it.
+
+    Args:
+        path: The file.
+        what: The flag that names it.
+    """
+    root = _root(path, what)
+    if isinstance(root, Entry):
+        return [root]
+    if not isinstance(root, yaml.MappingNode):
+        found = "nothing" if root is None else _noun(root)
+        return [Entry(str(path), fault=f"expected names with values. Received: {found}.")]
+    entries: list[Entry] = []
+    for key, line, node in _pairs(path, root, entries):
+        where = f"{path}:{line}"
+        try:
+            if isinstance(node, yaml.MappingNode):
+                value: Any = {name: _value(below) for name, _, below in _pairs(path, node, entries)}
+            else:
+                value = _value(node)
+            entries.append(Entry(where, key=key, value=value))
+        except ConfigError as error:
+            entries.append(Entry(where, key=key, fault=f"{key}: {error}"))
+    return entries
+
+
+def _root(path: Path, what: str) -> yaml.Node | Entry | None:
+    """The document of a file; None for an empty one, and an entry with its fault if it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return Entry(f"{what} {path}", fault=f"cannot be read: {error.strerror or error}.")
+    try:
+        found: yaml.Node | None = yaml.compose(content, Loader=yaml.BaseLoader)
+        return found
+    except (yaml.YAMLError, RecursionError) as error:
+        return _syntax_fault(path, error)
 
 
 def parse_value(text: str) -> Any:

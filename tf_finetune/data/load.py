@@ -28,12 +28,14 @@ class Splits:
         validation: what the epoch is chosen by.
         test: what is scored once at the end and used for no choice; None if there is none.
         notes: what the terminal should say about the data, a sentence each.
+        is_drawn: whether the training or validation rows were drawn by the seed.
     """
 
     train: Examples
     validation: Examples
     test: Examples | None
     notes: tuple[str, ...] = ()
+    is_drawn: bool = False
 
 
 def sample_files() -> tuple[Path, Path]:
@@ -61,13 +63,14 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
 
     Args:
         config: the data options.
-        seed: of the split and the sample.
+        seed: of the split and the sample, unless ``--split-seed`` says otherwise.
         spool_dir: folder of temporary files; texts are kept there, not in memory.
 
     Raises:
         DataError: The data cannot be read or used as it is.
         ConfigError: An option is malformed, or has no effect.
     """
+    seed = seed if config.split_seed is None else config.split_seed
     sources = _find(config)
     read = _Reader(config, spool_dir)
     if not config.data:
@@ -75,10 +78,11 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
     train = read(sources["train"], "train")
     validation = read.held_out(sources["validation"], "validation", train)
     test = read.held_out(sources["test"], "test", train)
+    is_drawn = validation is None
     if validation is None:
         train, validation = _split(train, config, seed, read.notes)
     else:
-        _refuse_split_option(config)
+        _refuse_split_options(config)
         _note_shared(train, validation, "validation", "training", read.notes)
     if test is not None:
         _note_shared(train, test, "test", "training", read.notes)
@@ -87,7 +91,8 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
         rows = len(train)
         train = sample_examples(train, size=config.max_train_samples, seed=seed)
         read.notes.append(f"Training on {len(train)} of {rows} rows (--max-train-samples), drawn with seed {seed}.")
-    return Splits(train, validation, test, tuple(read.notes))
+        is_drawn = True
+    return Splits(train, validation, test, tuple(read.notes), is_drawn)
 
 
 class _Reader:
@@ -149,11 +154,13 @@ def _refuse_double_use(sources: dict[str, tuple[Source, ...]]) -> None:
                 )
 
 
-def _refuse_split_option(config: DataConfig) -> None:
+def _refuse_split_options(config: DataConfig) -> None:
     default = next(field.default for field in dataclasses.fields(DataConfig) if field.name == "validation_split")
-    if config.validation_split != default:
+    vain = ["--validation-split"] if config.validation_split != default else []
+    vain += ["--split-seed"] if config.split_seed is not None and config.max_train_samples is None else []
+    if vain:
         raise ConfigError(
-            "Options without effect: --validation-split, because there is validation data. Remove the option."
+            f"Options without effect: {', '.join(vain)}, because there is validation data. Leave them out."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import keras, tf
@@ -30,6 +31,7 @@ def compile_model(
     jit_compile: bool = False,
     loss: Any = None,
     optimizer: Any = None,
+    metrics: Sequence[Any] = (),
 ) -> Any:
     """Compiles a classifier: cross-entropy over logits, Adam or AdamW, warm-up and PolynomialDecay, accuracy.
 
@@ -47,6 +49,7 @@ def compile_model(
         jit_compile: Compile training and evaluation with XLA, which compiles each batch shape apart: see `few_shapes`.
         loss: A Keras loss of your own instead of cross-entropy.
         optimizer: A Keras optimizer of your own instead of Adam.
+        metrics: Keras metrics of your own beside the accuracy.
 
     Returns:
         The same model, compiled.
@@ -55,7 +58,7 @@ def compile_model(
         ConfigError: XLA is asked for, and micro-batches that are cut by length.
         LossError: The loss does not read the model's outputs as what they are, or something is from Keras 3.
     """
-    refuse_keras3(model=model, loss=loss, optimizer=optimizer)
+    refuse_keras3(model=model, loss=loss, optimizer=optimizer, metrics=list(metrics))
     if optimizer is None:
         schedule = make_schedule(
             updates=updates,
@@ -68,7 +71,7 @@ def compile_model(
     model.compile(
         optimizer=optimizer,
         loss=make_loss(label_smoothing=label_smoothing) if loss is None else loss,
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy"), *metrics],
         jit_compile=jit_compile,
     )
     use_micro_batches(model, cuts)

@@ -9,6 +9,7 @@ import logging
 import shlex
 import shutil
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -58,7 +59,14 @@ class FitResult:
     seconds: float
 
 
-def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
+def fit(
+    config: Config,
+    *,
+    progress: TextIO | None = None,
+    stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
+    uses_test: bool = True,
+    keeps_checkpoints: bool = False,
+) -> FitResult:
     """Fine-tunes a classifier and writes the model folder; or goes on with a run that was stopped or killed.
 
     What can be wrong with the folder, the data, the checkpoint or the options is said before TensorFlow is imported and
@@ -69,6 +77,9 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
     Args:
         config: The whole configuration.
         progress: Stream for a progress bar (or plain lines, if it is no terminal).
+        stops: Asked after each epoch with the values of all epochs so far, whether to stop training there.
+        uses_test: Whether test rows are scored, if there are any.
+        keeps_checkpoints: Whether the finished run keeps what it could be trained on from.
 
     Raises:
         RunError: The folder holds a run already; what is to be gone on with is not there or not the same run; or
@@ -87,6 +98,8 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
         folder = output_folder(config)
         resumes = goes_on(folder, config, writes=writes)
         splits, checkpoint = load_inputs(config)
+        if not uses_test:
+            splits = dataclasses.replace(splits, test=None)
         if writes:
             _say(describe_inputs(splits, checkpoint))
         identity = describe_identity(config, splits, checkpoint)
@@ -104,10 +117,20 @@ def fit(config: Config, *, progress: TextIO | None = None) -> FitResult:
             if writes and (forced or not resumes):
                 _write_head(folder, config, splits=splits, checkpoint=checkpoint, prepared=prepared, identity=identity)
             trained = train_and_score(
-                folder, config, splits, prepared, stop=stop, resumes=resumes, forced=forced, progress=progress
+                folder,
+                config,
+                splits,
+                prepared,
+                stop=stop,
+                resumes=resumes,
+                forced=forced,
+                progress=progress,
+                stops=stops,
             )
             if writes:
                 _write_complete(folder, config, splits, trained, seconds=time.monotonic() - started)
+                if not keeps_checkpoints:
+                    shutil.rmtree(folder.checkpoints, ignore_errors=True)
         export = _export(folder, config) if writes and config.export.export else None
         prepared.workers.wait()  # for the one that writes
     scores = {name: Scores.from_dict(values) for name, values in read_json(folder.metrics).items()}
@@ -155,7 +178,7 @@ def _write_head(
 
 
 def _write_complete(folder: ModelFolder, config: Config, splits: Splits, trained: Trained, *, seconds: float) -> None:
-    """Writes the manifest, last: from now on the run is finished, and needs no checkpoints."""
+    """Writes the manifest, last: from now on the run is finished."""
     digest = file_sha256(folder.model / "model.safetensors")
     identity = hashlib.sha256((digest + folder.config.read_text(encoding="utf-8")).encode()).hexdigest()
     manifest = {
@@ -175,7 +198,6 @@ def _write_complete(folder: ModelFolder, config: Config, splits: Splits, trained
         "seconds": round(seconds, 1),
     }
     write_json(folder.complete, manifest)
-    shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
 
 def _export(folder: ModelFolder, config: Config) -> Path:

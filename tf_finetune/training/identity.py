@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tf_finetune.config import Config
+from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Splits
 from tf_finetune.files import file_sha256
 from tf_finetune.model.checkpoint import Checkpoint
@@ -35,6 +36,7 @@ def describe_identity(config: Config, splits: Splits, checkpoint: Checkpoint) ->
 
     Returns:
         Plain JSON types: sections ``tokens``, ``model``, ``fit``, ``data``, ``pretrained``, ``versions``, ``machine``.
+        The number of workers is None for one, as it is in runs that were begun before it was recorded.
     """
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     data = {name: None if part is None else part.fingerprint for name, part in parts.items()}
@@ -44,12 +46,14 @@ def describe_identity(config: Config, splits: Splits, checkpoint: Checkpoint) ->
         for name in ("tokens", "model", "fit")
     }
     del options["model"]["model"]
+    cluster = read_cluster()
+    workers = None if cluster is None else len(cluster.addresses)
     return {
         **options,
         "data": {"labels": list(splits.train.label_names), **data},
         "pretrained": dict(_file_hashes(checkpoint)),
         "versions": versions(PACKAGES),
-        MACHINE: {"processor": processor(), "cores": len(usable_cores())},
+        MACHINE: {"processor": processor(), "cores": len(usable_cores()), "workers": workers},
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 
 from tf_finetune.config import Config
+from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Splits, load_splits
+from tf_finetune.data.readers.tfds import PREFIX
 from tf_finetune.files import cache_folder
 from tf_finetune.model.architectures import check_kind, check_length, check_settings
 from tf_finetune.model.checkpoint import Checkpoint
@@ -14,7 +16,7 @@ from tf_finetune.model.resolve import resolve_model
 from tf_finetune.tokens.tokenizer import check_tokenizer
 from tf_finetune.training.class_weights import parse_class_weights
 
-__all__ = ["describe_inputs", "load_inputs"]
+__all__ = ["check_checkpoint", "describe_inputs", "load_inputs"]
 
 SHOWN_CLASSES = 20
 
@@ -26,19 +28,20 @@ def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
         config: The whole configuration.
 
     Raises:
-        ConfigError: Class weights or frozen parts do not fit.
+        ConfigError: Class weights, frozen parts or, with several workers, devices do not fit.
         DataError: The data cannot be used.
         ModelError: The checkpoint cannot be used, or the settings do not fit it.
         TokenizerError: Its tokenizer cannot be used.
     """
     checkpoint = resolve_model(config.model.model)
-    _check_checkpoint(config, checkpoint)
+    check_checkpoint(config, checkpoint)
+    _make_strategy_before_tfds(config)
     splits = load_splits(config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir)))
     parse_class_weights(config.fit.class_weights, splits.train.labels, splits.train.label_names)
     return splits, checkpoint
 
 
-def _check_checkpoint(config: Config, checkpoint: Checkpoint) -> None:
+def check_checkpoint(config: Config, checkpoint: Checkpoint) -> None:
     """Refuses what config.json and the files beside it already contradict; `prepare` sees the rest."""
     model = config.model
     check_kind(checkpoint.config.get("model_type"))
@@ -47,6 +50,15 @@ def _check_checkpoint(config: Config, checkpoint: Checkpoint) -> None:
     check_tokenizer(checkpoint.tokenizer_folder)
     if model.freeze:
         check_freeze(model.freeze, checkpoint.config)
+
+
+def _make_strategy_before_tfds(config: Config) -> None:
+    """Of several workers, each makes its strategy, which `prepare` finds then, before tfds lets TensorFlow compute."""
+    sources = (*config.data.data, *config.data.validation, *config.data.test)
+    if read_cluster() is not None and any(source.startswith(PREFIX) for source in sources):
+        from tf_finetune.backend import make_strategy
+
+        make_strategy(config.model.devices)
 
 
 def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:

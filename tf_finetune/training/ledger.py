@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,27 @@ class Ledger(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes down what each epoch gave. What is best, and when to stop, follow from that alone.
 
     Args:
-        monitor: ``val_loss`` or ``val_accuracy``: picks the best epoch. On a tie the earlier one stays.
+        monitor: ``val_loss``, ``val_accuracy`` or another value of the history: picks the best epoch, the earlier one
+            on a tie.
         patience: Stop after this many epochs without a better value; None for never.
         path: CSV file with one row an epoch, written anew after each; None for no file.
+        stops: Whether to stop for another reason, asked with the values of all epochs after each.
 
     Attributes:
         history: The values of each epoch.
         weights: Weights of the best epoch, as from `get_weights`; empty before the first one.
     """
 
-    def __init__(self, monitor: str, *, patience: int | None = None, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        monitor: str,
+        *,
+        patience: int | None = None,
+        path: Path | None = None,
+        stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
+    ) -> None:
         super().__init__()
-        self.monitor, self.patience, self.path = monitor, patience, path
+        self.monitor, self.patience, self.path, self.stops = monitor, patience, path, stops
         self.history: list[dict[str, float]] = []
         self.weights: list[Any] = []
 
@@ -46,7 +55,9 @@ class Ledger(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def is_over(self) -> bool:
         """Whether training stops early."""
-        return is_over(self.history, monitor=self.monitor, patience=self.patience)
+        if is_over(self.history, monitor=self.monitor, patience=self.patience):
+            return True
+        return self.stops is not None and bool(self.history) and self.stops(self.history)
 
     @property
     def columns(self) -> dict[str, list[float]]:

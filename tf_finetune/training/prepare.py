@@ -16,6 +16,7 @@ from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.model.compile import compile_model
 from tf_finetune.model.dropout import seed_dropout
 from tf_finetune.model.freeze import freeze
+from tf_finetune.model.macro_f1 import MacroF1
 from tf_finetune.model.pretrained import load_model
 from tf_finetune.model.unpadded import unpadded_encoder
 from tf_finetune.tokens.cuts import Cuts
@@ -184,4 +185,5 @@ def _compile(model: Any, config: Config, *, updates: int, cuts: Cuts) -> None:
         label_smoothing=settings.label_smoothing,
         cuts=cuts,
         jit_compile=config.model.jit_compile,
+        metrics=[MacroF1(model.config.num_labels)] if settings.monitor == "val_macro_f1" else [],
     )

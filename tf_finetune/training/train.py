@@ -43,7 +43,7 @@ def train(
         validation_data: Batches of the validation rows.
         epochs: Passes over the training data.
         steps_per_epoch: Batches a pass.
-        monitor: ``val_loss`` or ``val_accuracy``; picks the best epoch.
+        monitor: ``val_loss``, ``val_accuracy`` or another value of the history; picks the best epoch.
         patience: Stop after this many epochs without a better value.
         class_weight: Class index to weight in the loss.
         callbacks: Keras callbacks of your own.
@@ -66,11 +66,10 @@ def train(
     first = len(ledger.history)
     whole = epochs - first - (begun_epoch is not None)
     workers = workers or Workers(None, None)
-    parts = workers.share.replicas if workers.share else 1  # elements of a dataset that make a batch
-    _check_cardinality(dataset, parts * whole * steps_per_epoch, "epochs * steps_per_epoch")
+    _check_cardinality(workers.batches(dataset), whole * steps_per_epoch, "epochs * steps_per_epoch")
     settings = {
         "validation_data": workers.distribute(validation_data),
-        "validation_steps": int(validation_data.cardinality()) // parts,
+        "validation_steps": workers.batches(validation_data),
         "class_weight": class_weight if workers.share is None else None,
         "callbacks": [ledger, keras.callbacks.TerminateOnNaN(), *callbacks],
         "verbose": 0,
@@ -79,7 +78,7 @@ def train(
         check_compiled(model, inputs)
     over = ledger.is_over
     if begun_epoch is not None:
-        left = int(begun_epoch.cardinality()) // parts
+        left = workers.batches(begun_epoch)
         if not 0 < left < steps_per_epoch:
             raise LossError(f"A begun epoch must have between 1 and {steps_per_epoch - 1} batches left. It has {left}.")
         model.fit(
@@ -98,8 +97,7 @@ def train(
     return ledger.columns
 
 
-def _check_cardinality(dataset: Any, expected: int, words: str) -> None:
-    found = int(dataset.cardinality())
+def _check_cardinality(found: int, expected: int, words: str) -> None:
     if found != expected:
         raise LossError(
             f"The dataset must hold {words} = {expected} batches. Its cardinality is {found}"

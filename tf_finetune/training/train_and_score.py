@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from tf_finetune.backend import keras, tf
+from tf_finetune.backend import error_words, keras, tf
 from tf_finetune.config import Config
 from tf_finetune.config.save_every import parse_save_every
 from tf_finetune.data import Splits
 from tf_finetune.errors import LossError, RunError, TrainingStopped
+from tf_finetune.evaluation.logits import write_logits
 from tf_finetune.evaluation.metrics import compute_scores
 from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
 from tf_finetune.files import write_json
@@ -57,6 +58,7 @@ def train_and_score(
     resumes: bool = False,
     forced: tuple[str, ...] = (),
     progress: TextIO | None = None,
+    stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
 ) -> Trained:
     """Trains, saves the weights of the best epoch, and scores them.
 
@@ -69,6 +71,7 @@ def train_and_score(
         resumes: Whether to go on from the folder's newest checkpoint.
         forced: What differs from the run that is gone on with, a line each.
         progress: As for `fit`.
+        stops: As for `fit`.
 
     Raises:
         LossError: The loss is no number in the first epoch.
@@ -77,7 +80,7 @@ def train_and_score(
     """
     state = TrainingState(prepared.model, prepared.dropout)
     path = folder.history if prepared.workers.is_chief else None
-    ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=path)
+    ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=path, stops=stops)
     saving = Checkpointing(
         CheckpointStore(folder.checkpoints),
         state,
@@ -100,8 +103,9 @@ def train_and_score(
     except tf.errors.OpError as error:
         if prepared.workers.cluster is None:
             raise
-        words = re.sub(r"\{\{.*?\}\} ?", "", error.message.splitlines()[0])  # the names of nodes
-        raise RunError(f"Another worker is gone, or cannot be reached: {words}\n{folder.how_to_go_on}") from error
+        raise RunError(
+            f"Another worker is gone, or cannot be reached: {error_words(error)}\n{folder.how_to_go_on}"
+        ) from error
     optimizer_sha256 = state.optimizer_sha256()
     try:
         if prepared.workers.is_chief:
@@ -117,7 +121,7 @@ def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tu
     model = prepared.model
     validation = prepared.validation_dataset(config)
     workers = prepared.workers
-    parts = workers.share.replicas if workers.share else 1
+    saving.ledger.set_model(model)  # for `restore`, if the validation is stopped
     model.evaluate(workers.distribute(validation), steps=1, verbose=0)  # makes the metrics, moves nothing else
     saving.go_on(saving.store.load(saving.state.variables(), weights=len(model.weights)), forced=forced)
     record = saving.record
@@ -126,12 +130,10 @@ def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tu
         raise RunError(f"The run has come to update {record.step}, and --epochs {config.fit.epochs} ends at {updates}.")
     logger.info("going on after update %d of %d", record.step, updates)
     if record.unvalidated is not None:
-        steps = int(validation.cardinality()) // parts
-        data = workers.distribute(validation)
+        steps, data = workers.batches(validation), workers.distribute(validation)
         found = model.evaluate(data, steps=steps, verbose=0, return_dict=True, callbacks=[saving])
         values = {**record.unvalidated, **{f"val_{name}": value for name, value in found.items()}}
         for callback in (saving.ledger, saving):
-            callback.set_model(model)
             callback.on_epoch_end(len(record.history), values)
 
 
@@ -163,7 +165,7 @@ def _train(
 
 
 def _check_updates(optimizer: Any, steps: int) -> None:
-    """The optimizer must have counted every update, or the schedule is off; with float16 it leaves some out."""
+    """The optimizer must have counted every update, or the schedule is off; with float16 it may leave some out."""
     counted = int(optimizer.iterations.numpy())
     if counted != steps and not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
         raise LossError(f"The optimizer has counted {counted} updates in {steps} steps; the schedule would be off.")
@@ -177,6 +179,8 @@ def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepare
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
         if table is not None:
             logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
+            if name == "validation":
+                write_logits(folder.validation_logits, table.labels, logits)
             scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names).to_dict()
     write_json(folder.metrics, scores)
 

@@ -1,0 +1,34 @@
+"""The file `validation_logits.npz` of a run: what its weights answer to the validation rows, and what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tf_finetune.errors import RunError
+from tf_finetune.files import whole_file
+
+__all__ = ["read_logits", "write_logits"]
+
+
+def write_logits(path: Path, labels: np.ndarray, logits: np.ndarray) -> None:
+    """Writes labels int32 `[n]` and logits float32 `[n, labels]`, in the order of the rows."""
+    with whole_file(path) as file:
+        np.savez(file, labels=np.asarray(labels, np.int32), logits=np.asarray(logits, np.float32))
+
+
+def read_logits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int32 `[n]` and logits float32 `[n, labels]`.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            labels, logits = file["labels"], file["logits"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise RunError(f"Cannot read {path}: {error}") from error
+    if labels.ndim != 1 or logits.ndim != 2 or len(labels) != len(logits) or logits.dtype != np.float32:
+        raise RunError(f"{path} is damaged: expected labels [n] and float32 logits [n, classes].")
+    return labels, logits
