@@ -21,6 +21,7 @@ FLOORS = [
     {"serving"},
     {"evaluation"},
     {"training"},
+    {"tuning"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -8,6 +8,7 @@ FinetuneError            base class: catch this one to catch them all
 ├── LossError            the loss, the optimizer or the callbacks do not fit the model
 ├── RunError             a model folder is unfinished, occupied, or not one of ours
 ├── TrainingStopped      training was stopped on purpose and can be gone on with (exit code 130 or 75)
+├── TuningError          a search cannot be begun or gone on with, or no trial of it was completed
 ├── ExportError          a SavedModel could not be written, or differs from the model
 ├── ServingError         a server does not answer as it should, or versions cannot be served as asked
 └── DependencyError      an installed package is missing or cannot be used together with ours
@@ -28,6 +29,7 @@ __all__ = [
     "ServingError",
     "TokenizerError",
     "TrainingStopped",
+    "TuningError",
 ]
 
 
@@ -69,6 +71,10 @@ class TrainingStopped(FinetuneError):
     def __init__(self, message: str = "", *, exit_code: int = 130) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class TuningError(FinetuneError):
+    """A search cannot be begun or gone on with, or no trial of it was completed."""
 
 
 class ExportError(FinetuneError):

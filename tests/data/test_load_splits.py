@@ -166,3 +166,22 @@ def test_a_sample_that_is_not_installed_is_a_data_error(monkeypatch: pytest.Monk
     monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path)
     with pytest.raises(DataError, match="reviews.csv: the embedded sample is not installed. Install the package again"):
         load.sample_files()
+
+
+def test_the_seed_of_the_split_is_told_apart_from_that_of_the_run(train: str) -> None:
+    wanted = load_splits(DataConfig(data=(train,)), seed=1)
+    found = load_splits(DataConfig(data=(train,), split_seed=1), seed=2)
+    assert found.validation.fingerprint == wanted.validation.fingerprint
+    assert found.is_drawn
+    assert "with seed 1 " in found.notes[0]
+
+
+def test_a_seed_of_the_split_without_a_split_is_refused(write: Write, train: str) -> None:
+    validation = write("val.csv", rows("val", 10))
+    assert not load_splits(DataConfig(data=(train,), validation=(validation,)), seed=0).is_drawn
+    with pytest.raises(ConfigError, match="without effect: --split-seed"):
+        load_splits(DataConfig(data=(train,), validation=(validation,), split_seed=3), seed=0)
+    drawn = DataConfig(data=(train,), validation=(validation,), split_seed=3, max_train_samples=10)
+    first, second = (load_splits(drawn, seed=seed) for seed in (0, 1))
+    assert first.is_drawn
+    assert first.train.fingerprint == second.train.fingerprint

@@ -17,6 +17,7 @@ PROGRAM = "tf-finetune"
 
 COMMANDS: dict[str, Entry] = {
     "fit": Entry("tf_finetune.cli.fit", "fit", "Fine-tune a classifier on labelled texts, and export it."),
+    "tune": Entry("tf_finetune.cli.tune", "tune", "Search for better hyperparameters, and train with the best."),
     "launch": Entry("tf_finetune.cli.launch", "launch", "Train one model in several processes on this machine."),
     "reproduce": Entry(
         "tf_finetune.cli.reproduce", "reproduce", "Make a finished run again, and compare both to the last bit."

@@ -6,8 +6,9 @@ are passed on: the others leave the file's value, or the default, as it is.
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,27 @@ from click.core import ParameterSource
 
 from tf_finetune.config import RESUME_AUTO, Config, resolve_config
 from tf_finetune.config.catalog import OPTIONS
-from tf_finetune.config.option import Option
+from tf_finetune.config.check import coerce, config_error
+from tf_finetune.config.option import Option, options_of
 from tf_finetune.errors import ConfigError
 from tf_finetune.run import ModelFolder
 
-__all__ = ["ConfigOption", "config_params", "field_params", "given_fields", "resolved_config"]
+__all__ = [
+    "ConfigOption",
+    "config_params",
+    "field_params",
+    "given_fields",
+    "given_section",
+    "resolved_config",
+    "section_params",
+]
 
 GIVEN = "tf_finetune.given"
 FILE = "tf_finetune.file"
 ASSIGNMENTS = "tf_finetune.assignments"
 RESUME = OPTIONS["resume"].path
+RUN_CONFIG = operator.attrgetter("config")
+"""Where a run has its configuration."""
 
 
 class ConfigOption(click.Option):
@@ -84,19 +96,47 @@ def field_params(*keys: str, **helps: str) -> list[click.Parameter]:
     return [ConfigOption(OPTIONS[key], help=helps.get(key), grouped=False) for key in keys]
 
 
-def resolved_config(ctx: click.Context) -> Config:
+def section_params(section: type) -> list[click.Parameter]:
+    """Options for the fields of a section that is no part of the configuration; read them with `given_section`."""
+    return [ConfigOption(option) for option in options_of(section).values()]
+
+
+def given_section(ctx: click.Context, section: type) -> dict[str, Any]:
+    """The checked values of a section's fields that were given as flags, by key.
+
+    Raises:
+        ConfigError: All faults of the flags.
+    """
+    given: dict[str, Any] = ctx.meta.get(GIVEN, {})
+    values, faults = {}, []
+    for key, option in options_of(section).items():
+        if key in given:
+            try:
+                values[key] = coerce(option, given[key], from_text=True)
+            except ConfigError as error:
+                faults.append(f"{option.flag}: {error}")
+    if faults:
+        raise config_error(faults)
+    return values
+
+
+def resolved_config(ctx: click.Context, *, recorded: Callable[[ModelFolder], Path] = RUN_CONFIG) -> Config:
     """The configuration that the call asks for.
+
+    Args:
+        ctx: The call.
+        recorded: Where a folder that is gone on with has its configuration.
 
     Raises:
         ConfigError: All faults of file, flags and assignments.
     """
     file = ctx.meta.get(FILE)
-    flags = dict(ctx.meta.get(GIVEN, {}))
+    flags = {key: value for key, value in ctx.meta.get(GIVEN, {}).items() if key in OPTIONS}
     for path, _, value in (text.partition("=") for text in ctx.meta.get(ASSIGNMENTS, ())):
         if path.strip() == RESUME:  # however it is given, it names the file that all other values stand in
             flags["resume"] = value.strip()
     if flags.get("resume", RESUME_AUTO) != RESUME_AUTO:
-        file = _resumed_file(flags, file)
+        file = _resumed_file(flags, file, recorded)
     return resolve_config(
         file=None if file is None else Path(os.path.expanduser(file)),
         flags=flags,
@@ -104,7 +144,7 @@ def resolved_config(ctx: click.Context) -> Config:
     )
 
 
-def _resumed_file(flags: dict[str, Any], file: str | None) -> str | None:
+def _resumed_file(flags: dict[str, Any], file: str | None, recorded: Callable[[ModelFolder], Path]) -> str | None:
     """The configuration of the run that is gone on with, which takes the place of a file and an output folder."""
     given = [name for name, value in (("--config", file), ("--output", flags.get("output"))) if value is not None]
     if given:
@@ -112,7 +152,7 @@ def _resumed_file(flags: dict[str, Any], file: str | None) -> str | None:
             f"--resume {flags['resume']} takes the configuration and the folder of the run: leave out "
             f"{' and '.join(given)}, or give --resume auto with all options of the run."
         )
-    found = ModelFolder(Path(flags["resume"])).config
+    found = recorded(ModelFolder(Path(flags["resume"])))
     return str(found) if found.is_file() else None
 
 

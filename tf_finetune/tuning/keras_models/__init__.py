@@ -1,0 +1,1 @@
+"""Trials of Keras models that a user builds: the parts of `ModelTuner`."""

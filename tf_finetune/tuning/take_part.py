@@ -1,0 +1,187 @@
+"""`take_part`: what a process of a search does: all of it, or as keras-tuner's chief or worker a part.
+
+The part follows from keras-tuner's own environment variables: ``KERASTUNER_TUNER_ID`` (``chief``, or any other name for
+a worker), ``KERASTUNER_ORACLE_IP`` and ``KERASTUNER_ORACLE_PORT``. Chief and workers share the search's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tf_finetune.errors import RunError, TrainingStopped
+from tf_finetune.files import read_json
+from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
+from tf_finetune.tuning.assignment import result_file
+from tf_finetune.tuning.disk import drop_weights
+from tf_finetune.tuning.folder import TuneFolder
+from tf_finetune.tuning.ledger import TrialLedger
+from tf_finetune.tuning.oracles import HyperbandOracle, SearchOracle, make_oracle
+from tf_finetune.tuning.runner import TRIAL_COMMAND, TrialRunner
+from tf_finetune.tuning.search import Search
+from tf_finetune.tuning.trial_config import values_of
+from tf_finetune.tuning.tuner import Leave, TrialTuner
+
+__all__ = ["CHIEF", "ONLY", "VARIABLE", "take_part", "tuner_name"]
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "KERASTUNER_TUNER_ID"
+CHIEF = "chief"
+ONLY = "tuner0"
+"""Name of the one process of a search that is not distributed; keras-tuner's own default."""
+
+BEAT_SECONDS = 5.0
+LOST_SECONDS = 90.0
+"""A worker that has shown no life for so long is gone: its trial is given to another."""
+
+
+def tuner_name() -> str:
+    """Who this process is among those of a search."""
+    return os.environ.get(VARIABLE, ONLY)
+
+
+def take_part(
+    folder: TuneFolder,
+    search: Search,
+    *,
+    stop: StopRequest,
+    lock: int | None = None,
+    command: Sequence[str] = TRIAL_COMMAND,
+) -> None:
+    """Does this process' part of a search that was begun, until there is nothing left to do.
+
+    Args:
+        folder: The search's folder.
+        search: What is searched.
+        stop: Whether to stop.
+        lock: Descriptor of the search's lock.
+        command: Program that trains a trial.
+
+    Raises:
+        TuningError: No trial can be trained.
+        TrainingStopped: It was asked to stop, or workers are gone; what was trained is saved.
+        RunError: The search is damaged.
+    """
+    name = tuner_name()
+    oracle = _oracle(folder, search)
+    runner = TrialRunner(
+        folder,
+        search.config,
+        objective=search.objective,
+        stop=stop,
+        prune=search.settings.prune == "median",
+        lock=lock,
+        command=command,
+    )
+    tuner = TrialTuner(oracle, folder, runner, name=name)
+    if name in (ONLY, CHIEF):
+        oracle.replay()
+    oracle.verbose = 0
+    with _beating(folder, name) if name != CHIEF else _watching(folder, oracle):
+        try:
+            tuner.search(verbose=0)
+        except Leave as leave:
+            raise leave.reason from None
+    if name in (ONLY, CHIEF) and any(trial.status == "RUNNING" for trial in oracle.trials.values()):
+        raise TrainingStopped("All workers are gone, and trials are left.", exit_code=TEMPORARY_FAILURE)
+
+
+def _oracle(folder: TuneFolder, search: Search) -> SearchOracle:
+    config, space, settings = search.config, search.space, search.settings
+    ledger = TrialLedger(folder.ledger)
+    oracle = make_oracle(
+        space,
+        settings,
+        objective=search.objective,
+        epochs=config.fit.epochs,
+        seed=config.fit.seed,
+        initial_points=search.initial_points,
+    )
+
+    def clean(oracle: Any) -> None:
+        may_go_on = oracle.may_go_on() if isinstance(oracle, HyperbandOracle) else ()
+        trials = ledger.trials()
+        drop_weights(folder, trials, objective=search.objective, keep=settings.keep, may_go_on=may_go_on)
+
+    oracle.prepare(
+        space=space,
+        baseline=values_of(config, space.names),
+        ledger=ledger,
+        most_trials=settings.most_trials,
+        read_result=lambda number: read_json(result_file(folder.trial(number))),
+        on_end=clean,
+    )
+    return oracle
+
+
+@contextlib.contextmanager
+def _beating(folder: TuneFolder, name: str) -> Iterator[None]:
+    """Shows every few seconds that this worker lives, while the body runs."""
+    folder.workers.mkdir(parents=True, exist_ok=True)
+    path, over = folder.workers / name, threading.Event()
+
+    def beat() -> None:
+        while not over.is_set():
+            path.touch()
+            over.wait(BEAT_SECONDS)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _watching(folder: TuneFolder, oracle: SearchOracle) -> Iterator[None]:
+    """Takes the trials away from workers that have shown no life, by the clock of this machine, while the body runs."""
+    over = threading.Event()
+    seen: dict[str, tuple[float, float]] = {}  # name -> (when its file was written, when that was seen)
+
+    def watch() -> None:
+        while not over.wait(BEAT_SECONDS):
+            for name in list(oracle.tuner_ids):
+                written, now = _written(folder, name), time.monotonic()
+                if seen.get(name, (None, 0.0))[0] != written:
+                    seen[name] = (written, now)
+                elif now - seen[name][1] > LOST_SECONDS:
+                    logger.warning("worker %s has shown no life for %d s: its trial is given back", name, LOST_SECONDS)
+                    oracle.release(name)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _written(folder: TuneFolder, name: str) -> float:
+    try:
+        return (folder.workers / name).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def wait_for_search(folder: TuneFolder, *, seconds: float = 600.0) -> Search:
+    """The search that the chief begins in the shared folder.
+
+    Raises:
+        RunError: There is none after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not folder.exists:
+        if time.monotonic() > deadline:
+            raise RunError(f"No chief has begun a search in {folder.path} within {seconds:g} s.")
+        time.sleep(0.5)
+    return Search.read(folder)
