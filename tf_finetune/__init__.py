@@ -40,6 +40,12 @@ _HOMES = {
     "fit": "training.fit",
     "plan": "training.plan",
     "reproduce": "training.reproduce",
+    "ModelTuner": "tuning.model_tuner",
+    "Space": "tuning.space",
+    "Trial": "tuning.trial",
+    "TuneConfig": "tuning.settings",
+    "refit": "tuning.refit",
+    "tune": "tuning.tune",
     "Scores": "evaluation.metrics",
     "compute_scores": "evaluation.metrics",
     "evaluate": "evaluation.evaluate",
@@ -90,6 +96,12 @@ if TYPE_CHECKING:
     from tf_finetune.training.plan import plan
     from tf_finetune.training.reproduce import reproduce
     from tf_finetune.training.train import train
+    from tf_finetune.tuning.model_tuner import ModelTuner
+    from tf_finetune.tuning.refit import refit
+    from tf_finetune.tuning.settings import TuneConfig
+    from tf_finetune.tuning.space import Space
+    from tf_finetune.tuning.trial import Trial
+    from tf_finetune.tuning.tune import tune
 
 
 def __getattr__(name: str) -> Any:

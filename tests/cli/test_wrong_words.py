@@ -48,6 +48,13 @@ WRONG = [
     ("fit {short} --model {wordless}", 1, "holds no tokenizer that can be loaded"),
     ("fit {short} --model {coded}", 1, "names Python code to be loaded"),
     ("fit {short} --model {weightless}", 1, "has no weights"),
+    ("tune --data {none}", 1, "there is no such file"),
+    ("tune {short} --space {none}", 2, "cannot be read"),
+    ("tune {short} --space {csv}", 2, "expected names with values"),
+    ("tune {short} --space {lengths}", 2, "tokens.max_length: 512: --max-length 512 is more than the 64 tokens"),
+    ("tune {short} --space {epochs} --algorithm hyperband", 2, "fit.epochs cannot be searched by hyperband"),
+    ("tune {short} --space {rates} --algorithm grid", 2, "a grid needs a list of values"),
+    ("tune --resume {model}", 1, "holds no search"),
     ("evaluate {none} --data {csv}", 1, "There is no model folder"),
     ("evaluate {model} --data {none}", 1, "there is no such file"),
     ("evaluate {model} --data {csv} --label-column stars", 1, "there is no column 'stars'"),
@@ -99,6 +106,18 @@ def spoil(checkpoint, folder):
     return places
 
 
+def spaces(folder):
+    """Space files that do not fit: name to path."""
+    texts = {
+        "lengths": "tokens.max_length: [16, 512]",
+        "epochs": "fit.epochs: [1, 2]",
+        "rates": "fit.learning_rate: {min: 1e-5, max: 1e-4}",
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return {name: folder / f"{name}.yaml" for name in texts}
+
+
 @pytest.fixture(scope="module")
 def answers(tiny_run, tiny_checkpoint, reviews_csv, tmp_path_factory):
     """Exit codes, and what was said, of all wrong command lines in one process without TensorFlow."""
@@ -107,6 +126,7 @@ def answers(tiny_run, tiny_checkpoint, reviews_csv, tmp_path_factory):
         "none": scratch / "none",
         "out": scratch / "out",
         "csv": reviews_csv,
+        **spaces(scratch),
         "one": write_csv(scratch / "one.csv", [row for row in tiny_rows() if row[1] == "positive"]),
         "stars": write_csv(scratch / "stars.csv", [("good", "5"), ("bad", "1")]),
         "model": tiny_run.run.path,

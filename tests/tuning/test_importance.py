@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tf_finetune.errors import ConfigError
-from tf_finetune.tuning.importance import LEAST_TRIALS, importances
+from tf_finetune.tuning.report.importance import LEAST_TRIALS, importances
 from tf_finetune.tuning.trial import COMPLETED, FAILED, Trial
 
 RATE, BATCH, FREEZE = "fit.learning_rate", "fit.batch_size", "model.freeze"

@@ -8,9 +8,9 @@ import pytest
 
 from tests.tuning.invented import all_failed, invented_search
 from tf_finetune.errors import ConfigError
-from tf_finetune.tuning.axis import axes_of
-from tf_finetune.tuning.drawing import INK, rank_colour
-from tf_finetune.tuning.plots import plot_history, plot_parallel, plot_values
+from tf_finetune.tuning.report.axis import axes_of
+from tf_finetune.tuning.report.drawing import INK, rank_colour
+from tf_finetune.tuning.report.plots import plot_history, plot_parallel, plot_values
 from tf_finetune.tuning.trial import Trial
 
 PLOTS = [plot_history, plot_parallel, plot_values]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.tuning.invented import HOSTILE, all_failed, invented_search
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.tuning.importance import Importance
-from tf_finetune.tuning.report import write_report
+from tf_finetune.tuning.report.html import write_report
+from tf_finetune.tuning.report.importance import Importance
 
 IMPORTANCE = Importance("By a forest.", 17, 0.75, {"fit.learning_rate": 0.8, "fit.batch_size": 0.2})
 BETTER = Interval(0.0125, 0.0021, 0.0229, 0.95, 2000, 872)

@@ -9,7 +9,7 @@ import pytest
 from tests.tuning.invented import HOSTILE, invented_search
 from tf_finetune.errors import ConfigError
 from tf_finetune.tuning.objective import best_trial, direction, is_better
-from tf_finetune.tuning.table import trials_csv
+from tf_finetune.tuning.report.table import trials_csv
 from tf_finetune.tuning.trial import Trial
 
 

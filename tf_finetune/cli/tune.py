@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tf_finetune.cli.command import Command
 from tf_finetune.cli.fit import format_seconds
 from tf_finetune.cli.options import config_params, given_section, resolved_config, section_params
 from tf_finetune.cli.session import say, write_utf8
-from tf_finetune.config import RESUME_AUTO, Config
+from tf_finetune.config import RESUME_AUTO
 from tf_finetune.errors import ConfigError
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.settings import TuneConfig
@@ -47,17 +48,23 @@ def tune(ctx: click.Context, space: str | None, refits: bool, seeds: int | None,
     The first trial is the configuration as given; all options of fit describe it. --resume DIR goes on with a search
     that was stopped or killed, or whose --max-trials is to be more. --max-hours is for the whole search.
     """
+    from tf_finetune.training.fit import output_folder
     from tf_finetune.tuning.search import Search
     from tf_finetune.tuning.tune import tune as search_on
+    from tf_finetune.tuning.work import is_worker, work
 
+    began = time.monotonic()
     if seeds is not None and not refits:
         raise ConfigError(f"--seeds {seeds} has no effect without --refit.")
     config = resolved_config(ctx, recorded=_config_file)
     given = given_section(ctx, TuneConfig)
     if config.run.overwrite and not refits:
         raise ConfigError("--overwrite has no effect without --refit: a search is not overwritten.")
+    if is_worker():  # the chief speaks
+        work(output_folder(config), max_hours=config.run.max_hours)
+        return
     resumes = config.run.resume not in (None, RESUME_AUTO)
-    recorded = dataclasses.asdict(Search.read(_tune_folder(config)).settings) if resumes else {}
+    recorded = dataclasses.asdict(Search.read(TuneFolder(output_folder(config))).settings) if resumes else {}
     settings = TuneConfig(**{**recorded, **given})
     write_utf8()
     result = search_on(config, space, settings=settings, progress=sys.stderr)
@@ -72,13 +79,7 @@ def tune(ctx: click.Context, space: str | None, refits: bool, seeds: int | None,
             click.echo("\n".join(["", *render_refit(refitted, result.objective)]))
     if as_json:
         click.echo(json.dumps(to_dict(result, refitted), indent=2, ensure_ascii=False))
-    say(f"Done in {format_seconds(result.seconds)}.")
-
-
-def _tune_folder(config: Config) -> TuneFolder:
-    from tf_finetune.training.fit import output_folder
-
-    return TuneFolder(output_folder(config))
+    say(f"Done in {format_seconds(time.monotonic() - began)}.")
 
 
 def render(result: TuneResult) -> list[str]:
@@ -88,7 +89,7 @@ def render(result: TuneResult) -> list[str]:
 
 def _table(result: TuneResult) -> Iterator[str]:
     from tf_finetune.tuning.objective import direction, scored_trials
-    from tf_finetune.tuning.words import value_text
+    from tf_finetune.tuning.report.words import value_text
 
     sign = -1 if direction(result.objective) == "max" else 1
     ranked = [trial for trial, _ in sorted(scored_trials(result.trials), key=lambda pair: sign * pair[1])]

@@ -12,11 +12,11 @@ from tf_finetune.evaluation.bootstrap import Interval, paired_bootstrap
 from tf_finetune.evaluation.logits import read_logits
 from tf_finetune.files import write_text
 from tf_finetune.tuning.folder import TuneFolder
-from tf_finetune.tuning.importance import Importance, importances
 from tf_finetune.tuning.objective import baseline_trial, best_trial
-from tf_finetune.tuning.report import write_report
+from tf_finetune.tuning.report.html import write_report
+from tf_finetune.tuning.report.importance import Importance, importances
+from tf_finetune.tuning.report.table import trials_csv
 from tf_finetune.tuning.search import Search
-from tf_finetune.tuning.table import trials_csv
 from tf_finetune.tuning.trial import COMPLETED, Trial
 from tf_finetune.tuning.trial_config import with_values
 

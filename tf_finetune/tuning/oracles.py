@@ -19,14 +19,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from tf_finetune.config.yaml_file import dump_value
-from tf_finetune.errors import ConfigError, RunError
+from tf_finetune.errors import RunError
 from tf_finetune.tuning.keras_tuner import load_keras_tuner
 from tf_finetune.tuning.ledger import BEGIN, END, INTERNAL, TrialLedger
 from tf_finetune.tuning.objective import direction
 from tf_finetune.tuning.settings import TuneConfig
 from tf_finetune.tuning.space import Dimension, Space
 
-__all__ = ["FAILURES", "HyperbandOracle", "SearchOracle", "check_space", "make_oracle"]
+__all__ = ["FAILURES", "HyperbandOracle", "SearchOracle", "make_oracle"]
 
 kt: Any = load_keras_tuner()
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -78,8 +78,11 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
         self.orphans: list[str] = []
         self.is_replaying = False
 
-    def replay(self) -> None:
+    def replay(self, lives: Callable[[str], bool] = lambda worker: False) -> None:
         """Brings a new oracle to where the ledger ends.
+
+        Args:
+            lives: Whether a worker that has begun a trial still trains it, as when the chief alone was killed.
 
         Raises:
             RunError: The ledger is damaged, or of another search.
@@ -92,8 +95,10 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
                 self._replay_end(event)
         self.is_replaying = False
         self.failures = 0
-        self.tuner_ids.clear()
-        self.orphans = sorted(trial.trial_id for trial in self.ongoing_trials.values())
+        self.tuner_ids = {worker for worker in self.ongoing_trials if lives(worker)}
+        self.orphans = sorted(
+            trial.trial_id for worker, trial in self.ongoing_trials.items() if worker not in self.tuner_ids
+        )
 
     def _replay_begin(self, event: Mapping[str, Any]) -> None:
         number, worker = event["trial"], event["worker"]
@@ -141,6 +146,10 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
             trial.status = "COMPLETED" if result["score"] is not None else "FAILED"
             trial.message = result["reason"] or None
             self.ledger.append({"event": END, "trial": trial.trial_id, "result": result})
+            if trial.status == "COMPLETED":  # the chief that the worker has told the score may have been killed since
+                self.update_trial(trial.trial_id, {})
+        if trial.trial_id in self.orphans:
+            self.orphans.remove(trial.trial_id)
         super().end_trial(trial)
         self.failures = self.failures + 1 if own.status == "FAILED" else 0
         if result is not None:
@@ -156,7 +165,8 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """The values of a new trial: the baseline's first, then the algorithm's own."""
-        if self.failures >= FAILURES or (self.most_trials is not None and len(self.trials) >= self.most_trials):
+        is_enough = self.most_trials is not None and len(self.trials) >= self.most_trials
+        if not self.is_replaying and (is_enough or self.failures >= FAILURES):
             return {"status": "STOPPED"}
         if not self.trials:
             return {"status": "RUNNING", "values": self._baseline_values()}
@@ -233,6 +243,14 @@ class HyperbandOracle(SearchOracle, kt.oracles.HyperbandOracle):  # type: ignore
         added = {"epochs": self.max_epochs, "initial_epoch": 0, "bracket": -1, "round": -1}
         return {**super()._baseline_values(), **{INTERNAL + name: value for name, value in added.items()}}
 
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Forgets a bracket that was begun without a trial: the ledger knows of none, so it must not count."""
+        before = self._current_bracket, self._current_iteration, list(self._brackets)
+        found = super().populate_space(trial_id)
+        if found["status"] != "RUNNING":
+            self._current_bracket, self._current_iteration, self._brackets = before
+        return found
+
     def may_go_on(self) -> set[str]:
         """Numbers of the trials that others may go on from."""
         waiting = {info["id"] for bracket in self._brackets for done in bracket["rounds"][:-1] for info in done}
@@ -269,11 +287,7 @@ def make_oracle(
         epochs: Epochs of a whole trial, for hyperband.
         seed: Of all that is drawn.
         initial_points: Trials that a Bayesian search draws at random before its first guess.
-
-    Raises:
-        ConfigError: The space does not go with the algorithm.
     """
-    check_space(space, settings.algorithm)
     arguments: dict[str, Any] = {
         "objective": kt.Objective(objective, direction(objective)),
         "hyperparameters": _hyperparameters(space),
@@ -288,22 +302,6 @@ def make_oracle(
     if settings.algorithm == "bayesian":
         return BayesianOracle(max_trials=None, num_initial_points=initial_points, **arguments)
     return RandomOracle(max_trials=None, **arguments)
-
-
-def check_space(space: Space, algorithm: str) -> None:
-    """Refuses a space that does not go with the algorithm.
-
-    Raises:
-        ConfigError: It does not.
-    """
-    if algorithm == "hyperband" and "fit.epochs" in space.names:
-        raise ConfigError(
-            "fit.epochs cannot be searched by hyperband, which chooses the epochs: give --epochs as most."
-        )
-    ranges = [d for d in space.dimensions if not d.values]
-    endless = [d.name for d in ranges if d.log or (d.step is None and d.option.kind is float)]
-    if algorithm == "grid" and endless:
-        raise ConfigError(f"{endless[0]}: a grid needs a list of values, or a range with a step.")
 
 
 def _hyperparameters(space: Space) -> Any:

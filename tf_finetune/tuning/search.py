@@ -54,7 +54,11 @@ class Search:
         """A search that begins.
 
         Of a Bayesian one a third is drawn at random, at most three trials for each option as keras-tuner has it.
+
+        Raises:
+            ConfigError: The space does not go with the algorithm.
         """
+        _check_space(space, settings.algorithm)
         points = max(3, min(3 * len(space.dimensions), (settings.most_trials or DEFAULT_TRIALS) // 3))
         return cls(config, space, settings, points, identity)
 
@@ -125,3 +129,15 @@ class Search:
     def _terms(self) -> dict[str, Any]:
         settings = {key: value for key, value in vars(self.settings).items() if key not in CHANGEABLE}
         return {**settings, "objective": self.objective, "space": self.space.to_dict()}
+
+
+def _check_space(space: Space, algorithm: str) -> None:
+    """Refuses a space that does not go with the algorithm."""
+    if algorithm == "hyperband" and "fit.epochs" in space.names:
+        raise ConfigError(
+            "fit.epochs cannot be searched by hyperband, which chooses the epochs: give --epochs as most."
+        )
+    ranges = [d for d in space.dimensions if not d.values]
+    endless = [d.name for d in ranges if d.log or (d.step is None and d.option.kind is float)]
+    if algorithm == "grid" and endless:
+        raise ConfigError(f"{endless[0]}: a grid needs a list of values, or a range with a step.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -94,7 +95,7 @@ class Team:
             os.sched_setaffinity(member.process.pid, member.cores)
 
     def look(self) -> bool:
-        """Whether all workers are done; starts those again that were killed.
+        """Whether the chief or all workers are done; starts those again that were killed.
 
         Raises:
             TuningError: No trial can be trained, or a process is killed again and again.
@@ -108,7 +109,8 @@ class Team:
             code = None if member.process is None else member.process.poll()
             if code is not None and code != 0:
                 self._mend(member, code)
-        return all(worker.process is not None and worker.process.poll() == 0 for worker in self.workers)
+        codes = [None if member.process is None else member.process.poll() for member in self.members]
+        return codes[0] == 0 or codes[1:] == [0] * len(self.workers)
 
     def _mend(self, member: Member, code: int) -> None:
         if self.folder.fatal.is_file():
@@ -164,6 +166,7 @@ def supervise(folder: TuneFolder, *, workers: int, stop: StopRequest, lock: int 
     if workers > len(cores):
         raise TuningError(f"--workers {workers}: each needs a processor core, and there are {len(cores)}.")
     folder.fatal.unlink(missing_ok=True)
+    shutil.rmtree(folder.workers, ignore_errors=True)  # signs of life of workers that were killed
     shares = [cores[i * len(cores) // workers : (i + 1) * len(cores) // workers] for i in range(workers)]
     team = Team(
         folder,

@@ -8,42 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tf_finetune.errors import RunError, TrainingStopped
+from tf_finetune.errors import TrainingStopped
 from tf_finetune.files import read_json
 from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
 from tf_finetune.tuning.assignment import result_file
 from tf_finetune.tuning.disk import drop_weights
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.ledger import TrialLedger
-from tf_finetune.tuning.oracles import HyperbandOracle, SearchOracle, make_oracle
+from tf_finetune.tuning.oracles import FAILURES, HyperbandOracle, SearchOracle, make_oracle
 from tf_finetune.tuning.runner import TRIAL_COMMAND, TrialRunner
 from tf_finetune.tuning.search import Search
 from tf_finetune.tuning.trial_config import values_of
 from tf_finetune.tuning.tuner import Leave, TrialTuner
+from tf_finetune.tuning.work import CHIEF, is_worker, tuner_name
 
-__all__ = ["CHIEF", "ONLY", "VARIABLE", "take_part", "tuner_name"]
+__all__ = ["take_part"]
 
 logger = logging.getLogger(__name__)
-
-VARIABLE = "KERASTUNER_TUNER_ID"
-CHIEF = "chief"
-ONLY = "tuner0"
-"""Name of the one process of a search that is not distributed; keras-tuner's own default."""
 
 BEAT_SECONDS = 5.0
 LOST_SECONDS = 90.0
 """A worker that has shown no life for so long is gone: its trial is given to another."""
-
-
-def tuner_name() -> str:
-    """Who this process is among those of a search."""
-    return os.environ.get(VARIABLE, ONLY)
 
 
 def take_part(
@@ -80,15 +70,18 @@ def take_part(
         command=command,
     )
     tuner = TrialTuner(oracle, folder, runner, name=name)
-    if name in (ONLY, CHIEF):
-        oracle.replay()
     oracle.verbose = 0
-    with _beating(folder, name) if name != CHIEF else _watching(folder, oracle):
+    leads, is_chief = not is_worker(), CHIEF in name
+    if leads:
+        oracle.replay(lives=lambda worker: is_chief and (folder.workers / worker).is_file())
+    with _watching(folder, oracle) if is_chief else _beating(folder, name):
         try:
             tuner.search(verbose=0)
         except Leave as leave:
             raise leave.reason from None
-    if name in (ONLY, CHIEF) and any(trial.status == "RUNNING" for trial in oracle.trials.values()):
+    if leads and oracle.failures >= FAILURES:
+        logger.warning("%d trials have failed one after the other: the search ends", oracle.failures)
+    if leads and any(trial.status == "RUNNING" for trial in oracle.trials.values()):
         raise TrainingStopped("All workers are gone, and trials are left.", exit_code=TEMPORARY_FAILURE)
 
 
@@ -171,17 +164,3 @@ def _written(folder: TuneFolder, name: str) -> float:
         return (folder.workers / name).stat().st_mtime
     except OSError:
         return 0.0
-
-
-def wait_for_search(folder: TuneFolder, *, seconds: float = 600.0) -> Search:
-    """The search that the chief begins in the shared folder.
-
-    Raises:
-        RunError: There is none after so many seconds.
-    """
-    deadline = time.monotonic() + seconds
-    while not folder.exists:
-        if time.monotonic() > deadline:
-            raise RunError(f"No chief has begun a search in {folder.path} within {seconds:g} s.")
-        time.sleep(0.5)
-    return Search.read(folder)

@@ -32,6 +32,7 @@ from tf_finetune.tuning.space import Space, read_space
 from tf_finetune.tuning.trial import COMPLETED, FAILED, Trial
 from tf_finetune.tuning.trial_config import with_values
 from tf_finetune.tuning.watch import watching
+from tf_finetune.tuning.work import ONLY, VARIABLES, tuner_name
 
 __all__ = ["TuneResult", "tune"]
 
@@ -94,6 +95,8 @@ def tune(
         TrainingStopped: A signal or the time limit; the message says how to go on.
     """
     began = time.monotonic()
+    if tuner_name() != ONLY and settings.workers > 1:
+        raise ConfigError(f"--workers {settings.workers} does not go with {VARIABLES[0]}: each process is one part.")
     stop = StopRequest(config.run.max_hours)
     with stop.listening():
         folder = TuneFolder(output_folder(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from tf_finetune.errors import RunError
@@ -36,8 +36,9 @@ def watching(folder: TuneFolder, search: Search, stream: TextIO | None) -> Itera
         yield
         return
     over = threading.Event()
-    show = _table if stream.isatty() else _lines
-    thread = threading.Thread(target=show, args=(folder, search, stream, over), daemon=True)
+    known = {trial.id: trial.status for trial in _read(folder)}
+    show, extra = (_table, {}) if stream.isatty() else (_lines, {"known": known})
+    thread = threading.Thread(target=show, args=(folder, search, stream, over), kwargs=extra, daemon=True)
     thread.start()
     try:
         yield
@@ -46,9 +47,11 @@ def watching(folder: TuneFolder, search: Search, stream: TextIO | None) -> Itera
         thread.join()
 
 
-def _lines(folder: TuneFolder, search: Search, stream: TextIO, over: threading.Event) -> None:
-    """A line for each trial that ends, and for each that begins."""
-    said: dict[str, str] = {trial.id: trial.status for trial in _read(folder)}
+def _lines(
+    folder: TuneFolder, search: Search, stream: TextIO, over: threading.Event, *, known: Mapping[str, str]
+) -> None:
+    """A line for each trial that begins, and for each that ends; those `known`, by number to status, were told."""
+    said = dict(known)
     while True:
         done = over.wait(EVERY_SECONDS)
         trials = _read(folder)

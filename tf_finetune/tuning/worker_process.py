@@ -21,6 +21,7 @@ from tf_finetune.run import ModelFolder
 from tf_finetune.training.stopping import StopRequest
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.search import Search
+from tf_finetune.tuning.work import is_worker
 
 __all__ = ["CHIEF_GONE", "main"]
 
@@ -39,9 +40,9 @@ def main(path: str, lock: str, command: str) -> int:
     stop = StopRequest()
     try:
         with stop.listening(), stop.waiting():
-            from tf_finetune.tuning.take_part import CHIEF, take_part, tuner_name
+            from tf_finetune.tuning.take_part import take_part
 
-            if tuner_name() == CHIEF:  # all that it knows is in the ledger, and nothing would ask it to stop
+            if not is_worker():  # all that it knows is in the ledger, and nothing would ask it to stop
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
             descriptor = int(lock) if int(lock) >= 0 else None
             take_part(folder, Search.read(folder), stop=stop, lock=descriptor, command=json.loads(command))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.tuning.objective import direction, in_order
+from tf_finetune.tuning.report.words import exact_text
 from tf_finetune.tuning.trial import Trial
-from tf_finetune.tuning.words import exact_text
 
 __all__ = ["COLUMNS", "trials_csv"]
 

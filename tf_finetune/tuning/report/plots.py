@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tf_finetune.tuning.axis import CATEGORY, Axis, axes_of
-from tf_finetune.tuning.drawing import BEST, FAILED, INK, SCORE, blank, drawing_style, new_figure, to_svg, wrapped
 from tf_finetune.tuning.objective import baseline_trial, best_trial, direction, in_order, is_better, scored_trials
-from tf_finetune.tuning.parallel import draw_parallel
+from tf_finetune.tuning.report.axis import CATEGORY, Axis, axes_of
+from tf_finetune.tuning.report.drawing import (
+    BEST,
+    FAILED,
+    INK,
+    SCORE,
+    blank,
+    drawing_style,
+    new_figure,
+    to_svg,
+    wrapped,
+)
+from tf_finetune.tuning.report.parallel import draw_parallel
+from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import COMPLETED, Trial
 from tf_finetune.tuning.trial import FAILED as FAILED_STATUS
-from tf_finetune.tuning.words import score_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tf_finetune.evaluation.bootstrap import Interval
 from tf_finetune.tuning.objective import baseline_trial, best_trial, direction, scored_trials
-from tf_finetune.tuning.page import escaped
+from tf_finetune.tuning.report.page import escaped
+from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import COMPLETED, FAILED, RUNNING, Trial
-from tf_finetune.tuning.words import score_text
 
 __all__ = ["counts", "headline"]
 

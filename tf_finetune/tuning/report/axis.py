@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tf_finetune.tuning.report.words import shorten, value_text
 from tf_finetune.tuning.trial import Trial
-from tf_finetune.tuning.words import shorten, value_text
 
 __all__ = ["CATEGORY", "LINEAR", "LOG", "Axis", "axes_of"]
 

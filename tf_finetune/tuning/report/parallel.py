@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tf_finetune.tuning.axis import Axis, axes_of
-from tf_finetune.tuning.drawing import INK, new_figure, rank_colour, wrapped
 from tf_finetune.tuning.objective import direction, scored_trials
+from tf_finetune.tuning.report.axis import Axis, axes_of
+from tf_finetune.tuning.report.drawing import INK, new_figure, rank_colour, wrapped
+from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import FAILED, Trial
-from tf_finetune.tuning.words import score_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

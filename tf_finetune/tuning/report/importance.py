@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tf_finetune.tuning.axis import CATEGORY, Axis, axes_of
 from tf_finetune.tuning.objective import direction, scored_trials
+from tf_finetune.tuning.report.axis import CATEGORY, Axis, axes_of
 from tf_finetune.tuning.trial import Trial
 
 if TYPE_CHECKING:
