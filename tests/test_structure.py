@@ -14,7 +14,7 @@ PACKAGE = Path(tf_finetune.__file__).parent
 FLOORS = [
     {"errors"},
     {"config", "files"},
-    {"run", "backend"},
+    {"run", "backend", "pages"},
     {"data"},
     {"tokens"},
     {"model"},

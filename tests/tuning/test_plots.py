@@ -8,8 +8,8 @@ import pytest
 
 from tests.tuning.invented import all_failed, invented_search
 from tf_finetune.errors import ConfigError
+from tf_finetune.pages.drawing import INK, rank_colour
 from tf_finetune.tuning.report.axis import axes_of
-from tf_finetune.tuning.report.drawing import INK, rank_colour
 from tf_finetune.tuning.report.plots import plot_history, plot_parallel, plot_values
 from tf_finetune.tuning.trial import Trial
 

@@ -88,8 +88,8 @@ def render(result: TuneResult) -> list[str]:
 
 
 def _table(result: TuneResult) -> Iterator[str]:
+    from tf_finetune.pages.words import value_text
     from tf_finetune.tuning.objective import direction, scored_trials
-    from tf_finetune.tuning.report.words import value_text
 
     sign = -1 if direction(result.objective) == "max" else 1
     ranked = [trial for trial, _ in sorted(scored_trials(result.trials), key=lambda pair: sign * pair[1])]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tf_finetune.tuning.report.words import shorten, value_text
+from tf_finetune.pages.words import shorten, value_text
 from tf_finetune.tuning.trial import Trial
 
 __all__ = ["CATEGORY", "LINEAR", "LOG", "Axis", "axes_of"]

@@ -8,12 +8,12 @@ from typing import Any
 
 from tf_finetune.evaluation.bootstrap import Interval
 from tf_finetune.files import write_text
+from tf_finetune.pages.page import escaped, page, row, section
+from tf_finetune.pages.words import duration_text, score_text, value_text
 from tf_finetune.tuning.objective import baseline_trial, best_trial, in_order
 from tf_finetune.tuning.report.importance import Importance
-from tf_finetune.tuning.report.page import escaped, page, row, section
 from tf_finetune.tuning.report.plots import plot_history, plot_parallel, plot_values
 from tf_finetune.tuning.report.verdict import counts, headline
-from tf_finetune.tuning.report.words import duration_text, score_text, value_text
 from tf_finetune.tuning.trial import COMPLETED, FAILED, Trial
 
 __all__ = ["write_report"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tf_finetune.pages.drawing import INK, new_figure, rank_colour, wrapped
+from tf_finetune.pages.words import score_text
 from tf_finetune.tuning.objective import direction, scored_trials
 from tf_finetune.tuning.report.axis import Axis, axes_of
-from tf_finetune.tuning.report.drawing import INK, new_figure, rank_colour, wrapped
-from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import FAILED, Trial
 
 if TYPE_CHECKING:

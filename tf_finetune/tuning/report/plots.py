@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tf_finetune.tuning.objective import baseline_trial, best_trial, direction, in_order, is_better, scored_trials
-from tf_finetune.tuning.report.axis import CATEGORY, Axis, axes_of
-from tf_finetune.tuning.report.drawing import (
+from tf_finetune.pages.drawing import (
     BEST,
     FAILED,
     INK,
@@ -18,8 +16,10 @@ from tf_finetune.tuning.report.drawing import (
     to_svg,
     wrapped,
 )
+from tf_finetune.pages.words import score_text
+from tf_finetune.tuning.objective import baseline_trial, best_trial, direction, in_order, is_better, scored_trials
+from tf_finetune.tuning.report.axis import CATEGORY, Axis, axes_of
 from tf_finetune.tuning.report.parallel import draw_parallel
-from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import COMPLETED, Trial
 from tf_finetune.tuning.trial import FAILED as FAILED_STATUS
 

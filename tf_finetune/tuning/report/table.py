@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from tf_finetune.pages.words import exact_text
 from tf_finetune.tuning.objective import direction, in_order
-from tf_finetune.tuning.report.words import exact_text
 from tf_finetune.tuning.trial import Trial
 
 __all__ = ["COLUMNS", "trials_csv"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tf_finetune.evaluation.bootstrap import Interval
+from tf_finetune.pages.page import escaped
+from tf_finetune.pages.words import score_text
 from tf_finetune.tuning.objective import baseline_trial, best_trial, direction, scored_trials
-from tf_finetune.tuning.report.page import escaped
-from tf_finetune.tuning.report.words import score_text
 from tf_finetune.tuning.trial import COMPLETED, FAILED, RUNNING, Trial
 
 __all__ = ["counts", "headline"]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tf_finetune.tuning.report.words import printable
+from tf_finetune.pages.words import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

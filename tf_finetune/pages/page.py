@@ -8,7 +8,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tf_finetune.tuning.report.words import exact_text
+from tf_finetune.pages.words import exact_text
 
 __all__ = ["escaped", "page", "row", "section"]
 
