@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_finetune.backend import error_words, keras, tf
-from tf_finetune.errors import ConfigError, FinetuneError, TuningError
+from tf_finetune.backend import keras
+from tf_finetune.errors import ConfigError, TuningError
 from tf_finetune.files import read_json, write_json
 from tf_finetune.model.dropout import seed_dropout
 from tf_finetune.training.checkpoints.tensor_file import DamagedFile
 from tf_finetune.tuning.keras_models.building import build_model
 from tf_finetune.tuning.keras_models.callbacks import copy_callbacks
 from tf_finetune.tuning.keras_models.data import check_data, describe_inputs
+from tf_finetune.tuning.keras_models.failures import sorted_failures
+from tf_finetune.tuning.keras_models.memory import Variables, forget_models, variables_of
 from tf_finetune.tuning.keras_models.state import TrialRecord, TrialState, assign_best, forget_state
-from tf_finetune.tuning.keras_models.training import best_epoch, train_trial
+from tf_finetune.tuning.keras_models.training import best_values, train_trial
 from tf_finetune.tuning.keras_tuner import load_keras_tuner
 
 __all__ = ["ModelTuner"]
@@ -28,11 +28,6 @@ logger = logging.getLogger(__name__)
 kt: Any = load_keras_tuner()
 
 INPUTS = "inputs.json"
-MISTAKES = (
-    *(TypeError, ValueError, LookupError, AttributeError, NameError, AssertionError),
-    *(ImportError, OSError, FinetuneError),
-)
-"""What would fail for other values of the hyperparameters too, most likely."""
 
 
 class ModelTuner(kt.Tuner):  # type: ignore[misc]
@@ -40,7 +35,9 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
 
     keras-tuner's own tuners take models of Keras 3 alone. Beyond that: a trial is saved after each epoch (weights,
     optimizer, dropout, the counts of callbacks), so that a search that was killed goes on inside its trial, and so that
-    Hyperband trains a promoted trial on exactly from where it was. Make it again with the same arguments to go on.
+    Hyperband trains a promoted trial on exactly from where it was. Make it again with the same arguments to go on:
+    random search and Hyperband then give the same trials as without a kill, Bayesian optimization may give others, and
+    keras-tuner's grid search cannot be gone on with.
 
     Each trial begins with a fresh Keras session and the same seed. An exception in `build` or `fit` that looks like a
     mistake of programming (TypeError, ValueError, KeyError, ...) stops the search; memory that does not suffice, an
@@ -50,9 +47,11 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
     A trial's score is the best epoch's. Folder of a trial: ``epochs.jsonl`` (its curve), ``best/`` (weights of the best
     epoch), ``state/`` (to go on from; after the trial for Hyperband alone), and keras-tuner's ``trial.json``.
 
-    What is drawn by a dataset or a `Sequence` that shuffles by itself, and by random layers other than dropout, is not
-    saved. Arrays that Keras shuffles, and datasets in a fixed order, are trained on bit by bit as without a kill, on
-    devices that compute deterministically (``tf.config.experimental.enable_op_determinism``).
+    With data in a fixed order, a trial that is gone on with is bit by bit what it would have been, on devices that
+    compute deterministically (``tf.config.experimental.enable_op_determinism``): with ``shuffle=False``, with a dataset
+    that is not shuffled anew in each iteration, or with one of all epochs and `steps_per_epoch`, as from
+    `make_dataset`. Otherwise the epochs that are left come in another order; so do draws of random layers other than
+    dropout.
 
     Args:
         build: From ``keras_tuner.HyperParameters`` to a new compiled model; or a ``keras_tuner.HyperModel``, whose
@@ -62,7 +61,7 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
         directory: Where the project's folder is made.
         project_name: Name of that folder.
         overwrite: Begin again if the folder is there.
-        seed: For weights, dropout and the order of arrays, alike in all trials.
+        seed: For weights, dropout and the order of arrays that Keras shuffles, alike in all trials.
 
     Raises:
         ConfigError: The oracle has no objective, or the seed is negative.
@@ -87,6 +86,8 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
             raise ConfigError(f"seed must be 0 or more. Received: {seed}.")
         self.seed = seed
         self._was_reloaded = False
+        self._model: Any = None
+        self._gone: Variables = []
         super().__init__(oracle, build, directory=directory, project_name=project_name, overwrite=overwrite)
 
     def search(
@@ -122,6 +123,8 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
         """
         if "initial_epoch" in settings:
             raise ConfigError("initial_epoch is set for each trial by itself: leave it out.")
+        if epochs is not None and epochs < 1:
+            raise ConfigError(f"epochs must be 1 or more. Received: {epochs}.")
         check_data(x, steps_per_epoch)
         callbacks = list(callbacks or ())
         copy_callbacks(callbacks, "")
@@ -152,10 +155,9 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
         Returns:
             The values of its best epoch.
         """
-        with _sorted_errors():
+        with sorted_failures():
             epochs = _planned_epochs(trial.hyperparameters.values, settings.pop("epochs"))
             callbacks = copy_callbacks(settings.pop("callbacks"), trial.trial_id)
-            verbose = settings.pop("verbose")
             state, record = self._begin(trial, x)
 
             def fit(x: Any, **arguments: Any) -> Any:
@@ -171,14 +173,16 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
                 callbacks=callbacks,
                 objective=self.oracle.objective,
                 seed=self.seed,
-                verbose=1 if verbose == "auto" else verbose,
                 **settings,
             )
-            return _results(record, self.oracle.objective)
+            return best_values(record.history, self.oracle.objective)
 
     def on_trial_end(self, trial: Any) -> None:
-        """Reports a trial, and removes what only a promotion would need."""
+        """Reports a trial, lets go of its model, and removes what only a promotion would need."""
         super().on_trial_end(trial)
+        if self._model is not None:
+            self._gone = variables_of(self._model)
+            self._model = None
         status = self.oracle.get_trial(trial.trial_id).status
         if status in ("COMPLETED", "FAILED") and "tuner/epochs" not in trial.hyperparameters.values:
             forget_state(self._folder(trial.trial_id))
@@ -229,8 +233,7 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
         return state, record or TrialRecord()
 
     def _new_state(self, folder: Path, trial: Any, x: Any) -> TrialState:
-        keras.backend.clear_session()
-        gc.collect()
+        forget_models(self._gone)
         keras.utils.set_random_seed(self.seed)
 
         def inputs() -> Any:
@@ -239,6 +242,7 @@ class ModelTuner(kt.Tuner):  # type: ignore[misc]
             return found
 
         model = build_model(self.hypermodel, trial.hyperparameters, inputs)
+        self._model = model
         return TrialState(folder, model, seed_dropout(model, seed=self.seed))
 
 
@@ -249,36 +253,3 @@ def _planned_epochs(values: Mapping[str, Any], epochs: int | None) -> int:
     if epochs is not None:
         raise ConfigError("HyperbandOracle sets the epochs of each trial (max_epochs, factor): leave epochs out.")
     return int(values["tuner/epochs"])
-
-
-def _results(record: TrialRecord, objective: Any) -> dict[str, float]:
-    """The values of the best epoch, the objective among them."""
-    if not any(objective.has_value(values) for values in record.history):
-        found = sorted({name for values in record.history for name in values})
-        raise ConfigError(f"The objective is {objective}, and `fit` gives {', '.join(found)}.")
-    best = best_epoch(record.history, objective)
-    if not best:
-        last = ", ".join(f"{name} {value:g}" for name, value in record.history[-1].items())
-        raise kt.errors.FailedTrialError(
-            f"The loss or the objective ({objective}) is no number in any epoch; in the last one: {last}."
-        )
-    values = record.history[best - 1]
-    return {**values, objective.name: float(objective.get_value(values))}
-
-
-@contextlib.contextmanager
-def _sorted_errors() -> Iterator[None]:
-    """Makes mistakes stop the search, and lack of memory fail the trial."""
-    try:
-        yield
-    except kt.errors.FatalError:
-        raise
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise kt.errors.FailedTrialError(f"The memory does not suffice: {error_words(error)}") from error
-    except MISTAKES as error:
-        words = f"{type(error).__name__}: {error}"
-        if isinstance(error, TypeError):
-            raise kt.errors.FatalTypeError(words) from error
-        if isinstance(error, ValueError):
-            raise kt.errors.FatalValueError(words) from error
-        raise kt.errors.FatalRuntimeError(words) from error

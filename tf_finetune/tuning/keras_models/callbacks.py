@@ -1,10 +1,10 @@
-"""`TrialCallbacks`: Keras callbacks for which several calls of `fit`, in several processes, are one training."""
+"""Callbacks of a trial: copied for it, and counting on where they were in another process."""
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from tf_finetune.backend import keras
 from tf_finetune.errors import ConfigError
 from tf_finetune.model.loss import refuse_keras3
 
-__all__ = ["TrialCallbacks", "copy_callbacks"]
+__all__ = ["CallbackCounts", "copy_callbacks"]
 
 logger = logging.getLogger(__name__)
 
 Counts = dict[str, Any]
-"""Attribute to a number or None; numbers with a fraction as text, which keeps every bit, and infinity."""
+"""Attribute to a number or None; a float as text, which keeps every bit, and infinity."""
 
 
 def copy_callbacks(callbacks: Sequence[Any], trial: str) -> list[Any]:
@@ -51,55 +51,42 @@ def copy_callbacks(callbacks: Sequence[Any], trial: str) -> list[Any]:
     return copies
 
 
-class TrialCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
-    """Callbacks that do not begin anew with each call of `fit`, nor in another process.
+class CallbackCounts:
+    """What callbacks have counted: the best value of early stopping, how long it has waited.
 
-    What a callback has counted (the best value of early stopping, how long it has waited) is taken to be those of its
-    attributes that are numbers and have changed since its `on_train_begin`.
+    That is taken to be their attributes that are numbers and have changed since `on_train_begin`.
+
+    Args:
+        callbacks: Callbacks whose `on_train_begin` was just called.
     """
 
-    def begin(self, counts: Sequence[Counts]) -> None:
-        """Begins the training, or goes on with it.
+    def __init__(self, callbacks: Sequence[Any]) -> None:
+        self.callbacks = callbacks
+        self._fresh = [_numbers(callback) for callback in callbacks]
 
-        Args:
-            counts: From `counted`, in the process that has trained before; empty at the beginning.
-        """
-        super().on_train_begin()
-        self._fresh = [_numbers(callback) for callback in self.callbacks]
-        if counts and len(counts) != len(self.callbacks):
+    def read(self) -> list[Counts]:
+        """The counts of each callback."""
+        return [
+            {name: value for name, value in _numbers(callback).items() if name not in fresh or fresh[name] != value}
+            for callback, fresh in zip(self.callbacks, self._fresh)
+        ]
+
+    def assign(self, counts: Sequence[Counts]) -> None:
+        """Gives the callbacks what `read` returned in another process; nothing, if they are others than there."""
+        if len(counts) != len(self.callbacks):
             logger.warning("there are other callbacks than when the trial was begun: they begin anew")
             return
         for callback, values in zip(self.callbacks, counts):
             for name in values.keys() & vars(callback).keys():
-                setattr(callback, name, _from_json(values[name]))
-
-    def counted(self) -> list[Counts]:
-        """What each callback has counted since the training was begun."""
-        return [
-            {name: value for name, value in _numbers(callback).items() if fresh.get(name, callback) != value}
-            for callback, fresh in zip(self.callbacks, self._fresh)
-        ]
-
-    def end(self) -> None:
-        """Ends the training."""
-        super().on_train_end()
-
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Nothing: it was begun before."""
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Nothing: `end` is told apart."""
+                value = values[name]
+                setattr(callback, name, float(value) if isinstance(value, str) else value)
 
 
 def _numbers(callback: Any) -> Counts:
-    found = {}
+    found: Counts = {}
     for name, value in vars(callback).items():
-        if isinstance(value, np.number):
+        if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, (bool, int, float, type(None))):
             found[name] = repr(value) if isinstance(value, float) else value
     return found
-
-
-def _from_json(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,12 @@ class TrialState:
         lines = [json.dumps({"epoch": i, **_to_json(values)}) for i, values in enumerate(record.history, start=1)]
         write_text(self.folder / CURVE, "".join(f"{line}\n" for line in lines))
 
-    def save(self, record: TrialRecord, *, best_epoch: int, weights: Sequence[Any]) -> None:
+    def save(self, record: TrialRecord, *, best_epoch: int) -> None:
         """Saves the trial after an epoch.
 
         Args:
             record: How far it has come.
-            best_epoch: The best epoch so far, from 1; 0 if there is none.
-            weights: Weights of the epoch, kept if it is the best.
+            best_epoch: The best epoch so far, from 1, whose weights are kept; 0 if there is none.
 
         Raises:
             OSError: The disk is full, or the folder cannot be written.
@@ -82,7 +82,9 @@ class TrialState:
         epoch = len(record.history)
         if best_epoch == epoch:
             with _replaced(self.folder / BEST / _name(epoch)) as staging:
-                write_tensors(staging / TENSORS, {str(i): value for i, value in enumerate(weights)})
+                write_tensors(
+                    staging / TENSORS, {str(i): weight.read_value() for i, weight in enumerate(self.model.weights)}
+                )
         with _replaced(self.folder / STATE / _name(epoch)) as staging:
             self._write(staging / TENSORS)
             history = [_to_json(values) for values in record.history]
@@ -188,7 +190,7 @@ def _to_json(values: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
-def _replaced(target: Path) -> Any:
+def _replaced(target: Path) -> AbstractContextManager[Path]:
     """As `new_folder`; what was left by a process that was killed right after it had written it goes."""
     shutil.rmtree(target, ignore_errors=True)
     return new_folder(target)
