@@ -14,6 +14,8 @@ import pytest
 from tf_finetune.cli.fit import format_seconds
 from tf_finetune.config import Config, commented_config, resolve_config, write_config
 from tf_finetune.config.catalog import OPTIONS
+from tf_finetune.config.option import options_of
+from tf_finetune.tuning.settings import TuneConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -330,7 +332,8 @@ def test_the_option_table_has_a_row_for_each_option() -> None:
         [sys.executable, ROOT / "scripts" / "option_table"], capture_output=True, text=True, check=True
     )
     rows = [line for line in done.stdout.splitlines() if line.startswith("| `--")]
-    assert [row.split("`")[1] for row in rows] == [option.flag for option in OPTIONS.values()]
+    options = [*OPTIONS.values(), *options_of(TuneConfig).values()]
+    assert [row.split("`")[1] for row in rows] == [option.flag for option in options]
     assert {row.replace("\\|", "").count("|") for row in rows} == {5}
     assert "| `--export`, `--no-export` | `true` |  | Write a SavedModel when training is complete. |" in rows
     assert "| `--learning-rate` | `5e-05` | above 0 | Learning rate after warm-up. |" in rows

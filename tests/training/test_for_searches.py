@@ -25,7 +25,7 @@ def digest(folder):
 
 
 def test_a_run_that_was_stopped_after_an_epoch_goes_on_as_if_it_had_not_been(config, tmp_path):
-    config = change(config, fit={"epochs": 3, "monitor": "val_macro_f1"}, run={"save_every": "epoch"})
+    config = change(config, fit={"epochs": 3, "monitor": "val_macro_f1"}, run={"save_every": "auto"})
     whole = fit(change(config, run={"output": str(tmp_path / "whole")}))
     seen = []
 

@@ -126,6 +126,7 @@ def fit(
                 forced=forced,
                 progress=progress,
                 stops=stops,
+                keeps_checkpoints=keeps_checkpoints,
             )
             if writes:
                 _write_complete(folder, config, splits, trained, seconds=time.monotonic() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ def train_and_score(
     forced: tuple[str, ...] = (),
     progress: TextIO | None = None,
     stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
+    keeps_checkpoints: bool = False,
 ) -> Trained:
     """Trains, saves the weights of the best epoch, and scores them.
 
@@ -72,6 +74,7 @@ def train_and_score(
         forced: What differs from the run that is gone on with, a line each.
         progress: As for `fit`.
         stops: As for `fit`.
+        keeps_checkpoints: Whether the last epoch must have a checkpoint, whatever it costs.
 
     Raises:
         LossError: The loss is no number in the first epoch.
@@ -80,12 +83,15 @@ def train_and_score(
     """
     state = TrainingState(prepared.model, prepared.dropout)
     path = folder.history if prepared.workers.is_chief else None
+    policy = parse_save_every(config.run.save_every)
+    if keeps_checkpoints:
+        policy = dataclasses.replace(policy, epochs=True, share=None)
     ledger = Ledger(config.fit.monitor, patience=config.fit.patience, path=path, stops=stops)
     saving = Checkpointing(
         CheckpointStore(folder.checkpoints),
         state,
         ledger,
-        policy=parse_save_every(config.run.save_every),
+        policy=policy,
         stop=stop,
         record=Record(step=0, steps_per_epoch=prepared.steps_per_epoch),
         workers=prepared.workers,

@@ -24,13 +24,13 @@ def default_space(config: Config, checkpoint: Checkpoint, *, algorithm: str, obj
     """
     fit = config.fit
     if algorithm == "grid":
-        rates = sorted({2e-5, 5e-5, 1e-4, 2e-4, fit.learning_rate})
-        return Space.from_dict({"fit.learning_rate": rates, "fit.batch_size": sorted({16, 32, fit.batch_size})})
-    low, high = min(LEARNING_RATES[0], fit.learning_rate), max(LEARNING_RATES[1], fit.learning_rate)
-    low = max(low, fit.end_learning_rate) or low
+        rates = {rate for rate in (2e-5, 5e-5, 1e-4, 2e-4, fit.learning_rate) if rate >= fit.end_learning_rate}
+        return Space.from_dict(_lists({"fit.learning_rate": rates, "fit.batch_size": _sizes(config, 16, 32)}))
+    low = max(min(LEARNING_RATES[0], fit.learning_rate), fit.end_learning_rate)
+    high = max(LEARNING_RATES[1], fit.learning_rate, 2 * low)
     space: dict[str, Any] = {
         "fit.learning_rate": {"min": low, "max": high, "sampling": "log"},
-        "fit.batch_size": sorted({16, 32, 64, fit.batch_size}),
+        **_lists({"fit.batch_size": _sizes(config, 16, 32, 64)}),
         "fit.warmup_ratio": sorted({0.0, 0.06, 0.1, 0.2, fit.warmup_ratio}),
         "fit.weight_decay": sorted({0.0, 0.01, 0.1, fit.weight_decay}),
     }
@@ -45,6 +45,18 @@ def default_space(config: Config, checkpoint: Checkpoint, *, algorithm: str, obj
     if objective != "val_loss":
         space["fit.label_smoothing"] = sorted({0.0, 0.1, fit.label_smoothing})
     return Space.from_dict(space)
+
+
+def _sizes(config: Config, *usual: int) -> set[int]:
+    """Batch sizes, without those of which a token budget would cut nothing off."""
+    fit, budget = config.fit, config.fit.token_budget
+    tokens = fit.gradient_accumulation * config.tokens.max_length
+    return {size for size in (*usual, fit.batch_size) if budget is None or budget < size * tokens}
+
+
+def _lists(space: Mapping[str, set[Any]]) -> dict[str, list[Any]]:
+    """The options with more than one value."""
+    return {name: sorted(values) for name, values in space.items() if len(values) > 1}
 
 
 def _freezable(settings: Mapping[str, Any], *, given: str | None) -> list[str | None]:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,9 @@ class TrialLedger:
         for number, line in enumerate(lines, start=1):
             try:
                 event = json.loads(line)
-                if event["event"] not in (BEGIN, END) or not isinstance(event["trial"], str):
+                if not _is_event(event):
                     raise ValueError("no event of a trial")
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(
                     f"{self.path}:{number} is damaged: {error}. The search cannot be gone on with; its trials are in "
                     f"{self.path.parent / 'trials'}."
@@ -83,3 +83,11 @@ class TrialLedger:
     def _whole_lines(self) -> list[bytes]:
         content = self.path.read_bytes() if self.path.is_file() else b""
         return content.split(b"\n")[:-1]
+
+
+def _is_event(event: Mapping[str, Any]) -> bool:
+    if event["event"] == BEGIN:
+        sound = isinstance(event["values"], dict) and isinstance(event["worker"], str)
+    else:
+        sound = event["event"] == END and event["result"].keys() <= {field.name for field in fields(Trial)}
+    return sound and isinstance(event["trial"], str)

@@ -175,9 +175,9 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
         if found["status"] != "RUNNING":
             self._seed_state = drawn  # what was drawn from a space that is used up came to nothing, and must not count
             return found
-        ranges = {d.name for d in self.search_space.dimensions if not d.values}
+        ranges = {d.name: d for d in self.search_space.dimensions if not d.values}
         values = found["values"].items()
-        return {**found, "values": {name: _rounded(value) if name in ranges else value for name, value in values}}
+        return {**found, "values": {name: _within(ranges.get(name), value) for name, value in values}}
 
     @synchronized
     def release(self, worker: str) -> None:
@@ -194,8 +194,16 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
             name: _rounded(value) for name, value in self.baseline.items()
         }
 
+    def _record_values(self, trial: Any) -> None:
+        """Notes which values were tried, but for what stands in for the baseline's."""
+        if trial.trial_id.strip("0") or self.is_baseline(trial.hyperparameters.values):
+            super()._record_values(trial)
+
     def _baseline_values(self) -> dict[str, Any]:
-        """The baseline as keras-tuner takes it: of a value that is not in its list, the list's first stands in."""
+        """The baseline as keras-tuner takes it: of a value that is not in its list, the list's first stands in.
+
+        Of one outside of its range, its nearest end.
+        """
         return {d.name: _encoded(d, self.baseline[d.name]) for d in self.search_space.dimensions}
 
     def _hand_over(self, number: str, worker: str) -> None:
@@ -220,11 +228,23 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
         return {**{d.name: _decoded(d, values[d.name]) for d in self.search_space.dimensions}, **added}
 
 
+class Bayesian(kt.oracles.BayesianOptimizationOracle):  # type: ignore[misc]
+    """keras-tuner's, but for values that were tried before: training them again would tell nothing."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """The values that promise most, or others at random if these are known."""
+        found: dict[str, Any] = super().populate_space(trial_id)
+        if found["status"] != "RUNNING" or not self._duplicate(found["values"]):
+            return found
+        values = self._random_values()
+        return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
+
+
 class RandomOracle(SearchOracle, kt.oracles.RandomSearchOracle):  # type: ignore[misc]
     """Values drawn at random."""
 
 
-class BayesianOracle(SearchOracle, kt.oracles.BayesianOptimizationOracle):  # type: ignore[misc]
+class BayesianOracle(SearchOracle, Bayesian):
     """A Gaussian process of the scores so far."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -245,10 +265,12 @@ class HyperbandOracle(SearchOracle, kt.oracles.HyperbandOracle):  # type: ignore
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Forgets a bracket that was begun without a trial: the ledger knows of none, so it must not count."""
-        before = self._current_bracket, self._current_iteration, list(self._brackets)
+        before = {name: vars(self)[name] for name in ("_brackets", "_current_bracket", "_current_iteration")}
+        before["_brackets"] = list(before["_brackets"])
         found = super().populate_space(trial_id)
         if found["status"] != "RUNNING":
-            self._current_bracket, self._current_iteration, self._brackets = before
+            for name, value in before.items():
+                setattr(self, name, value)
         return found
 
     def may_go_on(self) -> set[str]:
@@ -312,14 +334,22 @@ def _hyperparameters(space: Space) -> Any:
             found.Choice(dimension.name, [_encoded(dimension, value) for value in dimension.values])
         else:
             add = found.Int if dimension.option.kind is int else found.Float
-            add(dimension.name, dimension.low, dimension.high, step=dimension.step, sampling=sampling)
+            add(dimension.name, dimension.low, _last(dimension), step=dimension.step, sampling=sampling)
     return found
+
+
+def _last(dimension: Dimension) -> float:
+    """Upper end as keras-tuner takes it: with steps half of one further, or rounding may cost it the last value."""
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if step is None or dimension.option.kind is int:
+        return high
+    return low + (math.floor((high - low) / step + 1e-9) + 0.5) * step
 
 
 def _encoded(dimension: Dimension, value: Any) -> Any:
     """A value as keras-tuner takes it: a number, or text."""
     if not dimension.values:
-        return dimension.low if value is None else value
+        return dimension.low if value is None else min(max(value, dimension.low), dimension.high)
     if dimension.is_ordered:
         kind = dimension.option.kind
         return kind(value if value in dimension.values else dimension.values[0])
@@ -330,6 +360,11 @@ def _decoded(dimension: Dimension, value: Any) -> Any:
     if not dimension.values:
         return dimension.option.kind(value)
     return next(own for own in dimension.values if _encoded(dimension, own) == value)
+
+
+def _within(dimension: Dimension | None, value: Any) -> Any:
+    """A value that was drawn; one of a range with the digits that count, and not beyond its ends for that."""
+    return value if dimension is None else min(max(_rounded(value), dimension.low), dimension.high)
 
 
 def _rounded(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -28,12 +29,13 @@ def is_hopeless(history: History, others: Sequence[History], objective: str) -> 
     """
     epoch = len(history)
     peers = [_best(other[:epoch], objective) for other in others if len(other) >= epoch]
-    if not epoch or len(peers) < LEAST_TRIALS:
+    if len(peers) < LEAST_TRIALS:
         return False
     middle, own = statistics.median(peers), _best(history, objective)
     return own < middle if direction(objective) == "max" else own > middle
 
 
 def _best(history: History, objective: str) -> float:
-    values = [row[objective] for row in history]
-    return max(values) if direction(objective) == "max" else min(values)
+    """The best value; of none that is a number, the worst there is."""
+    values = [row[objective] for row in history if math.isfinite(row[objective])]
+    return max(values, default=-math.inf) if direction(objective) == "max" else min(values, default=math.inf)

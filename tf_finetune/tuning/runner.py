@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 import signal
@@ -12,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_finetune.config import Config
+from tf_finetune.config import Config, write_config
 from tf_finetune.errors import ConfigError, TrainingStopped, TuningError
-from tf_finetune.files import read_json, staging_folder, write_json
+from tf_finetune.files import read_json, staging_folder, write_json, write_text
 from tf_finetune.run import ModelFolder
 from tf_finetune.training.stopping import StopRequest
 from tf_finetune.tuning.assignment import Assignment, failure, result_file, result_of
@@ -87,6 +88,7 @@ class TrialRunner:
         if path.is_file():  # whoever has run it was killed before it could tell
             return read_json(path)
         result = self._result(number, trial, values)
+        trial.path.mkdir(parents=True, exist_ok=True)  # there is none if its values do not go together
         write_json(path, result)
         return result
 
@@ -106,7 +108,7 @@ class TrialRunner:
         )
         parent = values.get(f"{INTERNAL}trial_id")
         if parent is not None and not trial.path.exists():
-            self._take_over(self.folder.trial(parent), trial)
+            self._take_over(self.folder.trial(parent), trial, config)
         began = time.monotonic()
         if not trial.is_complete:
             assignment.write(trial)
@@ -116,13 +118,15 @@ class TrialRunner:
         seconds = time.monotonic() - began
         return result_of(trial, assignment, pruned=(trial.path / PRUNED).is_file(), seconds=seconds)
 
-    def _take_over(self, parent: ModelFolder, trial: ModelFolder) -> None:
+    def _take_over(self, parent: ModelFolder, trial: ModelFolder, config: Config) -> None:
         """Copies what a trial goes on from: weights, optimizer, dropout, history and step of its parent."""
         if not parent.checkpoints.is_dir():
             raise TuningError(f"Trial {trial.name} is to go on from {parent.path}, which holds no checkpoint any more.")
         results = (parent.complete.name, parent.model.name, parent.metrics.name, parent.validation_logits.name)
         with staging_folder(trial.path.parent, trial.name) as staging:
             shutil.copytree(parent.run, staging / trial.run.name, ignore=shutil.ignore_patterns(*results))
+            run = dataclasses.replace(config.run, resume=None, force=False)
+            write_text(staging / trial.run.name / trial.config.name, write_config(dataclasses.replace(config, run=run)))
             staging.rename(trial.path)
 
     def _train(self, number: str, trial: ModelFolder) -> str | None:

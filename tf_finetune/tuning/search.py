@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tf_finetune.config import Config, write_config
+from tf_finetune.config import RESUME_AUTO, Config, write_config
 from tf_finetune.errors import ConfigError, RunError, TuningError
 from tf_finetune.files import read_json, write_json, write_text
 from tf_finetune.training.identity import differences, is_about_the_machine
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.settings import DEFAULT_TRIALS, TuneConfig
 from tf_finetune.tuning.space import Space
+from tf_finetune.tuning.trial_config import values_of
 
 __all__ = ["Search"]
 
@@ -89,7 +90,7 @@ class Search:
         """Writes the search, the file that makes it one last."""
         run = dataclasses.replace(self.config.run, overwrite=False, resume=None, force=False, max_hours=None)
         write_text(folder.config, write_config(dataclasses.replace(self.config, run=run)))
-        run = dataclasses.replace(run, force=self.config.run.force)
+        run = dataclasses.replace(run, resume=RESUME_AUTO, force=self.config.run.force)  # no force without resume
         values = {
             "format": FORMAT,
             "config": dataclasses.replace(self.config, run=run).to_dict(),
@@ -105,7 +106,8 @@ class Search:
 
         Args:
             other: What is to be gone on with now.
-            force: Whether data, options and versions may differ; space, algorithm and objective may not.
+            force: Whether data, options and versions may differ; space, algorithm, objective, seed, the values of the
+                first trial and hyperband's epochs may not.
 
         Returns:
             What differs nevertheless, a line each.
@@ -128,7 +130,9 @@ class Search:
 
     def _terms(self) -> dict[str, Any]:
         settings = {key: value for key, value in vars(self.settings).items() if key not in CHANGEABLE}
-        return {**settings, "objective": self.objective, "space": self.space.to_dict()}
+        epochs = ("fit.epochs",) if self.settings.algorithm == "hyperband" else ()
+        drawn = values_of(self.config, ("fit.seed", *epochs, *self.space.names))
+        return {**settings, **drawn, "objective": self.objective, "space": self.space.to_dict()}
 
 
 def _check_space(space: Space, algorithm: str) -> None:

@@ -36,6 +36,16 @@ LOST_SECONDS = 90.0
 """A worker that has shown no life for so long is gone: its trial is given to another."""
 
 
+class PartTuner(TrialTuner):
+    """Leaves also while there is no trial for it, which is when nothing else asks whether to stop."""
+
+    def pre_create_trial(self) -> None:
+        """Leaves if it was asked to stop."""
+        super().pre_create_trial()
+        if self.runner.stop.is_due:
+            raise Leave(TrainingStopped(exit_code=self.runner.stop.exit_code))
+
+
 def take_part(
     folder: TuneFolder,
     search: Search,
@@ -69,7 +79,7 @@ def take_part(
         lock=lock,
         command=command,
     )
-    tuner = TrialTuner(oracle, folder, runner, name=name)
+    tuner = PartTuner(oracle, folder, runner, name=name)
     oracle.verbose = 0
     leads, is_chief = not is_worker(), CHIEF in name
     if leads:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tf_finetune.errors import FinetuneError, TrainingStopped
 from tf_finetune.files import write_json
 from tf_finetune.run import ModelFolder
-from tf_finetune.training.stopping import StopRequest
+from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.search import Search
 from tf_finetune.tuning.work import is_worker
@@ -59,9 +59,10 @@ def main(path: str, lock: str, command: str) -> int:
 
 
 def _stop_when_alone() -> None:
+    """Ends this process with the one that has started it; a trial then sees its own input end, saves and stops."""
     while os.read(0, 4096):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(TEMPORARY_FAILURE)  # the main thread may be waiting for a chief that is gone
 
 
 if __name__ == "__main__":
