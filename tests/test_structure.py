@@ -18,10 +18,12 @@ FLOORS = [
     {"data"},
     {"tokens"},
     {"model"},
+    {"audit"},
     {"serving"},
     {"evaluation"},
     {"training"},
     {"tuning"},
+    {"doctor"},
     {"cli"},
     {"__init__", "__main__"},
 ]

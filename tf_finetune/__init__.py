@@ -46,9 +46,14 @@ _HOMES = {
     "TuneConfig": "tuning.settings",
     "refit": "tuning.refit",
     "tune": "tuning.tune",
+    "Comparison": "evaluation.comparison",
+    "Evaluation": "evaluation.evaluation",
     "Scores": "evaluation.metrics",
+    "compare": "evaluation.compare",
     "compute_scores": "evaluation.metrics",
     "evaluate": "evaluation.evaluate",
+    "score_intervals": "evaluation.intervals",
+    "inspect": "audit.inspect",
     "load_predictor": "evaluation.predictor",
     "predict": "evaluation.predict",
     "export": "serving.export",
@@ -66,9 +71,14 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from tf_finetune.audit.inspect import inspect
     from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
     from tf_finetune.data import Examples, Splits, load_splits, read_examples, split_examples
+    from tf_finetune.evaluation.compare import compare
+    from tf_finetune.evaluation.comparison import Comparison
     from tf_finetune.evaluation.evaluate import evaluate
+    from tf_finetune.evaluation.evaluation import Evaluation
+    from tf_finetune.evaluation.intervals import score_intervals
     from tf_finetune.evaluation.metrics import Scores, compute_scores
     from tf_finetune.evaluation.predict import predict
     from tf_finetune.evaluation.predictor import load_predictor

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics
 
 from tf_finetune.errors import DataError
-from tf_finetune.evaluation import bootstrap
+from tf_finetune.evaluation import resampling
 from tf_finetune.evaluation.bootstrap import METRICS, Interval, paired_bootstrap
 from tf_finetune.evaluation.metrics import compute_scores
 
@@ -103,7 +103,7 @@ def test_chunks_draw_no_other_rows_than_one_piece(metric, monkeypatch):
     whole = paired_bootstrap(labels, weak, better, metric=metric)
     assert paired_bootstrap(labels, weak, better, metric=metric) == whole
     assert paired_bootstrap(labels, weak, better, metric=metric, seed=1) != whole
-    monkeypatch.setattr(bootstrap, "CHUNK", 1000)
+    monkeypatch.setattr(resampling, "CHUNK", 1000)
     assert paired_bootstrap(labels, weak, better, metric=metric) == whole
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+from tf_finetune.evaluation.evaluation import score_answers
+from tf_finetune.evaluation.layout import width
 from tf_finetune.evaluation.metrics import Scores, compute_scores
-from tf_finetune.evaluation.table import _width, format_scores
+from tf_finetune.evaluation.table import format_scores
 
 
 def scores_of(pairs: list[tuple[int, int]], names: list[str]) -> Scores:
@@ -16,17 +20,22 @@ def test_the_whole_table_of_two_classes():
     scores = scores_of([(0, 0)] * 3 + [(0, 1)] + [(1, 1)] * 12, ["negative", "positive"])
     table = format_scores(scores, title="test.csv")
     lines = table.splitlines()
-    assert lines[:7] == [
+    assert lines[:13] == [
         "test.csv",
         "",
-        "rows      16",
-        "accuracy  0.9375",
-        f"macro F1  {scores.macro_f1:.4f}",
-        "AUROC     0.8750",
-        f"log loss  {scores.log_loss:.4f}",
-    ]
-    assert lines[7:] == [
+        "rows               16",
+        "accuracy           0.9375",
+        f"macro F1           {scores.macro_f1:.4f}",
+        f"weighted F1        {scores.weighted_f1:.4f}",
+        f"MCC                {scores.mcc:.4f}",
+        "AUROC              0.8750",
+        "average precision  0.9231",
+        f"log loss           {scores.log_loss:.4f}",
+        "Brier score        0.0625",
+        "calibration error  0.0625",
         "",
+    ]
+    assert lines[13:] == [
         "class     precision  recall      F1  rows",
         "negative     1.0000  0.7500  0.8571     4",
         "positive     0.9231  1.0000  0.9600    12",
@@ -39,16 +48,17 @@ def test_the_whole_table_of_two_classes():
 
 def test_an_undefined_auroc_shows_its_reason():
     table = format_scores(scores_of([(0, 0)], ["bad", "good"]))
-    assert "AUROC     - (undefined: no row has the label good)" in table
+    for name in ("AUROC            ", "average precision"):
+        assert f"{name}  - (undefined: no row has the label good)" in table
     assert table.startswith("rows")
 
 
-def test_names_of_double_width_and_combining_marks_are_aligned():
+def test_names_of_doublewidth_and_combining_marks_are_aligned():
     names = ["良い", "bad", "cafe\u0301"]
     table = format_scores(scores_of([(0, 0), (1, 1), (2, 2)], names))
     rows = [line for line in table.splitlines() if line.endswith("  1.0000     1")]
     assert len(rows) == 3
-    assert {_width(line) for line in rows} == {_width(rows[0])}
+    assert {width(line) for line in rows} == {width(rows[0])}
     assert rows[0].startswith("良い   ")  # four cells and the gap of a name of four
     assert rows[1].startswith("bad    ")
 
@@ -78,7 +88,7 @@ def test_names_that_shortening_makes_alike_are_numbered():
 def test_a_matrix_too_wide_for_the_terminal_has_numbered_columns():
     names = [f"a rather long name {i:02}" for i in range(8)]
     table = format_scores(scores_of([(i, i) for i in range(8)], names))
-    assert max(map(_width, table.splitlines())) <= 100
+    assert max(map(width, table.splitlines())) <= 100
     assert "8 a rather long name 07" in table
     assert table.splitlines()[-9].split()[-8:] == [str(i) for i in range(1, 9)]
 
@@ -97,3 +107,37 @@ def test_many_classes_show_the_most_confused_pairs_in_place_of_the_matrix():
 def test_many_classes_without_a_mistake_say_so():
     names = [f"c{i:02}" for i in range(13)]
     assert format_scores(scores_of([(i, i) for i in range(13)], names)).endswith("No class was taken for another.")
+
+
+def test_scores_that_an_older_release_lacks_are_dashes():
+    scores = dataclasses.replace(scores_of([(0, 0), (1, 1)], ["bad", "good"]), brier_score=None, ece=None)
+    assert "Brier score        -\ncalibration error  -\n" in format_scores(scores)
+
+
+def evaluated(rows=200, **more):
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, rows)
+    positive = (0.6 * labels + 0.2 + generator.normal(size=rows) * 0.3).clip(0, 1)
+    return score_answers(labels, np.stack([1 - positive, positive], axis=1), ["bad", "good"], resamples=100, **more)
+
+
+def test_an_evaluation_has_its_intervals_beside_the_scores():
+    found = evaluated(lengths=np.arange(200) + 5)
+    lines = format_scores(found).splitlines()
+    ends = found.intervals.scores["accuracy"]
+    assert lines[0].split() == ["rows", "200", "95", "%", "interval"]
+    assert lines[1].split() == ["accuracy", f"{found.accuracy:.4f}", f"{ends.low:.4f}", "to", f"{ends.high:.4f}"]
+    recall = found.intervals.classes[0]["recall"]
+    assert f"{found.classes[0].recall:.4f} [{recall.low:.3f}, {recall.high:.3f}]" in lines[12]
+    table = lines[lines.index(next(line for line in lines if line.startswith("length"))) :]
+    assert table[1].startswith("5 to 54 characters       50  0.")
+    assert len(table) == 5 + 2
+    assert table[-1].startswith("Intervals: 95 %, bootstrap over rows, 100 resamples (percentile, not stratified")
+
+
+def test_small_slices_and_intervals_without_width_are_marked():
+    lines = format_scores(evaluated(rows=40, lengths=np.arange(40))).splitlines()
+    assert "10 to 19 characters *" in "\n".join(lines)
+    assert "* fewer than 30 rows: too few to conclude much." in lines
+    certain = score_answers(np.array([0, 1] * 20), np.eye(2)[[0, 1] * 20], ["bad", "good"], resamples=100)
+    assert "An interval without width is not certainty" in format_scores(certain)

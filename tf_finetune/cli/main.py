@@ -18,11 +18,17 @@ PROGRAM = "tf-finetune"
 COMMANDS: dict[str, Entry] = {
     "fit": Entry("tf_finetune.cli.fit", "fit", "Fine-tune a classifier on labelled texts, and export it."),
     "tune": Entry("tf_finetune.cli.tune", "tune", "Search for better hyperparameters, and train with the best."),
+    "inspect": Entry(
+        "tf_finetune.cli.inspect", "inspect", "Look for what is wrong with labelled texts, before training."
+    ),
     "launch": Entry("tf_finetune.cli.launch", "launch", "Train one model in several processes on this machine."),
     "reproduce": Entry(
         "tf_finetune.cli.reproduce", "reproduce", "Make a finished run again, and compare both to the last bit."
     ),
     "evaluate": Entry("tf_finetune.cli.evaluate", "evaluate", "Score a trained model on labelled texts."),
+    "compare": Entry(
+        "tf_finetune.cli.compare", "compare", "Tell which of two trained models is better, and how sure that is."
+    ),
     "predict": Entry("tf_finetune.cli.predict", "predict", "Classify texts with a trained model."),
     "export": Entry(
         "tf_finetune.cli.export", "export", "Write a SavedModel of a trained model for TensorFlow Serving."
@@ -36,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "promote": Entry("tf_finetune.cli.promote", "promote", "Have a version served, as stable or under another label."),
     "rollback": Entry("tf_finetune.cli.rollback", "rollback", "Go back to the version that was stable before."),
     "prune": Entry("tf_finetune.cli.prune", "prune", "Remove old exports; never one that is served or labelled."),
+    "doctor": Entry("tf_finetune.cli.doctor", "doctor", "Find out why it does not work here, and how to mend it."),
     "init": Entry("tf_finetune.cli.init", "init", "Write a commented configuration file to start from."),
     "config": Entry("tf_finetune.cli.config", "config", "Look at the configuration."),
 }

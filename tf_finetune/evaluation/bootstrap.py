@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tf_finetune.errors import DataError
+from tf_finetune.evaluation.resampling import LEVEL, RESAMPLES, check_resamples, quantiles, slices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,24 +16,16 @@ __all__ = ["METRICS", "Interval", "paired_bootstrap"]
 METRICS = ("accuracy", "macro_f1", "loss")
 """Scores that can be compared, as `compute_scores` defines them; the loss is its `log_loss`."""
 
-LEVEL = 0.95
-
-LEAST_RESAMPLES = 100
-"""With fewer, the ends of the interval would be mere extremes."""
-
-CHUNK = 1 << 22
-"""Most numbers of an array that is computed at once: 32 MB of float64."""
-
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference of two models' scores and its confidence interval.
+    """A score, or the difference of two models' scores, and its confidence interval.
 
     Attributes:
-        estimate: Score of the second model minus score of the first, on the rows as they are.
+        estimate: The score on the rows as they are; of a difference, the second model's minus the first's.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        level: Share of such intervals that hold the true difference.
+        level: Share of such intervals that hold the true value.
         resamples: How often the rows were drawn anew.
         rows: Rows scored.
     """
@@ -52,7 +44,7 @@ def paired_bootstrap(
     second: np.ndarray,
     *,
     metric: str,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """Compares two models on the same rows by the paired bootstrap.
@@ -84,7 +76,7 @@ def paired_bootstrap(
     else:
         rows = np.stack([labels.astype(np.int64), first.argmax(axis=1), second.argmax(axis=1)], axis=1)
         estimate, draws = _hit_differences(rows, first.shape[1], metric, resamples, generator)
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = quantiles(draws)
     return Interval(float(estimate), float(low), float(high), LEVEL, resamples, len(labels))
 
 
@@ -93,8 +85,7 @@ def _check(labels: np.ndarray, first: np.ndarray, second: np.ndarray, metric: st
 
     if metric not in METRICS:
         raise DataError(f"`metric` must be one of {', '.join(METRICS)}. Received: {metric!r:.80}.")
-    if resamples < LEAST_RESAMPLES:
-        raise DataError(f"`resamples` must be at least {LEAST_RESAMPLES}. Received: {resamples}.")
+    check_resamples(resamples)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise DataError(f"`labels` must be integers [n], one or more. Received: {labels.dtype} {list(labels.shape)}.")
     for name, logits in (("first", first), ("second", second)):
@@ -118,7 +109,7 @@ def _losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     import numpy as np
 
     losses = np.empty(len(labels))
-    for rows in _slices(len(labels), logits.shape[1]):
+    for rows in slices(len(labels), logits.shape[1]):
         exact = logits[rows].astype(np.float64)
         exact -= exact.max(axis=1, keepdims=True)
         true = np.take_along_axis(exact, labels[rows, None].astype(np.int64), axis=1)[:, 0]
@@ -132,7 +123,7 @@ def _drawn_means(values: np.ndarray, resamples: int, generator: np.random.Genera
     import numpy as np
 
     means = np.empty(resamples)
-    for draws in _slices(resamples, len(values)):
+    for draws in slices(resamples, len(values)):
         rows = generator.integers(0, len(values), (draws.stop - draws.start, len(values)), np.int32)
         means[draws] = values[rows].mean(axis=1)
     return means
@@ -149,51 +140,18 @@ def _hit_differences(
     """
     import numpy as np
 
+    from tf_finetune.evaluation.class_counts import count_kinds
+
     kinds, counts = np.unique(rows, axis=0, return_counts=True)
-    score = _accuracy if metric == "accuracy" else _macro_f1
 
     def difference(counts: np.ndarray) -> np.ndarray:
         """Of resamples `[draws]`, from the counts of each kind of row `[draws, kinds]`."""
-        true, *predicted = kinds.T
-        scores = np.stack([score(counts, true, answer, classes) for answer in predicted])
-        change: np.ndarray = scores[1] - scores[0]
+        true, *answers = kinds.T
+        first, second = (getattr(count_kinds(counts, true, answer, classes), metric) for answer in answers)
+        change: np.ndarray = second - first
         return change
 
     draws = np.empty(resamples)
-    for part in _slices(resamples, max(len(kinds), classes)):
+    for part in slices(resamples, max(len(kinds), classes)):
         draws[part] = difference(generator.multinomial(len(rows), counts / len(rows), part.stop - part.start))
     return float(difference(counts[None])[0]), draws
-
-
-def _accuracy(counts: np.ndarray, true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Accuracy `[draws]` of rows of `kinds` kinds, which occur so often `[draws, kinds]`."""
-    share: np.ndarray = counts[:, true == predicted].sum(axis=1) / counts.sum(axis=1)
-    return share
-
-
-def _macro_f1(counts: np.ndarray, true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Macro F1 `[draws]` of the same: 2 hits / (rows of the class + answers of the class); 0 where that is 0 / 0."""
-    import numpy as np
-
-    right = true == predicted
-    hits = _by_class(counts[:, right], true[right], classes)
-    rows_and_answers = _by_class(counts, true, classes) + _by_class(counts, predicted, classes)
-    mean_f1: np.ndarray = (2 * hits / np.maximum(rows_and_answers, 1)).mean(axis=1)
-    return mean_f1
-
-
-def _by_class(counts: np.ndarray, of_class: np.ndarray, classes: int) -> np.ndarray:
-    """Sums the kinds of rows `[draws, kinds]` that belong to each class: `[draws, classes]`."""
-    import numpy as np
-    from scipy.sparse import csr_array
-
-    kinds = np.arange(len(of_class))
-    sums: np.ndarray = counts @ csr_array((np.ones(len(kinds)), (kinds, of_class)), shape=(len(kinds), classes))
-    return sums
-
-
-def _slices(rows: int, width: int) -> Iterator[slice]:
-    """Parts of `rows` rows of `width` numbers, each of at most `CHUNK` numbers (or of one row)."""
-    step = max(1, CHUNK // width)
-    for start in range(0, rows, step):
-        yield slice(start, min(rows, start + step))

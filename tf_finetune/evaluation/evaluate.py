@@ -1,22 +1,19 @@
-"""`evaluate`: scores of a trained model on labelled data."""
+"""`evaluate`: scores of a trained model on labelled data, with intervals and slices."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tf_finetune.config import resolve_config
-from tf_finetune.data import read_examples
-from tf_finetune.data.readers import find_sources, source_splits
-from tf_finetune.errors import ConfigError, DataError
-from tf_finetune.evaluation.found_model import FoundModel, find_model
-from tf_finetune.evaluation.metrics import Scores, compute_scores
+from tf_finetune.evaluation.evaluation import Evaluation, score_answers
+from tf_finetune.evaluation.found_model import find_model
+from tf_finetune.evaluation.labelled import SPLIT, answer, read_labelled
+from tf_finetune.evaluation.resampling import RESAMPLES, check_resamples
+from tf_finetune.evaluation.slice_columns import ColumnValues, read_columns
 from tf_finetune.files import cache_folder
 
 __all__ = ["evaluate"]
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -33,8 +30,11 @@ def evaluate(
     on_bad_row: str = "error",
     data_dir: str | None = None,
     batch_size: int = 32,
-) -> Scores:
-    """Scores a trained model on labelled data.
+    slice_by: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores a trained model on labelled data, with 95 % intervals, and in slices by length and class.
 
     Args:
         folder: Model folder `saved_models/<name>`, or a version folder in it; `find_model` says what answers.
@@ -49,51 +49,41 @@ def evaluate(
         on_bad_row: ``error`` or ``skip``.
         data_dir: Folder of prepared tensorflow-datasets.
         batch_size: Rows a batch.
+        slice_by: Columns of the data to slice by, too.
+        resamples: How often the rows are drawn anew for the intervals, at least 100; `score_intervals` says how.
+        seed: Seed of these draws.
 
     Raises:
         RunError: The folder holds no finished run and no export.
         ExportError: The export is damaged, or takes no texts.
-        DataError: The data cannot be read, holds a label that the model does not know, or lacks the second sentence.
+        DataError: The data cannot be read, holds a label that the model does not know, or lacks the second sentence or
+            a column to slice by.
         ConfigError: A second sentence for a model of single texts, or an option without effect.
     """
+    check_resamples(resamples)
     model = find_model(folder)
-    _check_pairs(model, pair_column)
-    _check_split(data, split, data_dir)
-    if not label_map and model.config is not None:
-        label_map = resolve_config(file=model.config).data.label_map
-        if label_map:
-            logger.info("labels are mapped as in training: --label-map %r", label_map)
-    examples = read_examples(
+    files: dict[str, Any] = {"encoding": encoding, "tsv_quoting": tsv_quoting, "data_dir": data_dir}
+    examples = read_labelled(
+        model,
         data,
-        split=split or "test",
-        label_names=model.label_names,
+        split=split,
         text_column=text_column,
         label_column=label_column,
         pair_column=pair_column,
         label_map=label_map,
-        encoding=encoding,
-        tsv_quoting=tsv_quoting,
         on_bad_row=on_bad_row,
-        data_dir=data_dir,
-        spool_dir=str(cache_folder()),
+        **files,
     )
-
-    import numpy as np
-
-    predictor = model.load(batch_size=batch_size)
-    probabilities = [predictor.probabilities(texts, pairs) for texts, pairs in examples.batches(1024)]
-    return compute_scores(examples.labels, np.concatenate(probabilities), model.label_names)
-
-
-def _check_split(data: Sequence[str], split: str | None, data_dir: str | None) -> None:
-    if split is not None and not any(source_splits(source, data_dir) for source in find_sources(data)):
-        raise ConfigError(f"--split {split}: no effect, since the data has no splits. Leave it out.")
-
-
-def _check_pairs(model: FoundModel, pair_column: str | None) -> None:
-    if model.pairs and pair_column is None:
-        raise DataError(
-            "The model was trained on sentence pairs: name the column of the second one with --pair-column."
-        )
-    if not model.pairs and pair_column is not None:
-        raise ConfigError(f"--pair-column {pair_column}: the model was trained on single texts. Leave it out.")
+    columns: tuple[ColumnValues, ...] = ()
+    if slice_by:
+        columns = read_columns(examples, data, slice_by, split=split or SPLIT, spool_dir=str(cache_folder()), **files)
+    probabilities, lengths = answer(model, examples, batch_size=batch_size)
+    return score_answers(
+        examples.labels,
+        probabilities,
+        model.label_names,
+        lengths=lengths,
+        columns=columns,
+        resamples=resamples,
+        seed=seed,
+    )

@@ -1,4 +1,4 @@
-"""Scores of a classifier, by scikit-learn's functions and definitions."""
+"""Scores of a classifier, by scikit-learn's definitions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tf_finetune.errors import DataError
+from tf_finetune.evaluation.answers import checked_answers
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["ClassScores", "Scores", "compute_scores"]
-
-# Softmax in half precision over many classes strays by a few thousandths; logits stray by far more.
-SUM_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,17 @@ class Scores:
         label_names: class names in index order.
         accuracy: share of the rows whose most probable class is the true one.
         macro_f1: unweighted mean of the F1 scores of all classes, absent ones included.
+        weighted_f1: mean of the F1 scores weighted by the rows of each class.
+        mcc: Matthews' correlation coefficient, -1 to 1; 0 where it is undefined.
         auroc: area under the ROC curve: binary, of the second class; else one against the rest, unweighted mean.
-        auroc_reason: why `auroc` is None; None when it is a number.
+        auroc_reason: why `auroc` and `average_precision` are None; None when they are numbers.
+        average_precision: mean precision over the steps of recall: binary, of the second class; else one against the
+            rest, unweighted mean. None in scores of an older release too.
         log_loss: mean negative natural logarithm of the true class's probability, clipped at the float64 epsilon.
+        brier_score: mean squared distance of probabilities and truth: binary, of the second class's probability
+            (0 to 1); else summed over the classes (0 to 2). None in scores of an older release.
+        ece: expected calibration error: mean distance between the top probability and the share of right rows, in 15
+            bins of that probability of equal width (Guo et al., 2017). None in scores of an older release.
         classes: one `ClassScores` a class, in index order.
         confusion: rows of each `[true][predicted]` pair of classes.
     """
@@ -48,15 +54,20 @@ class Scores:
     label_names: tuple[str, ...]
     accuracy: float
     macro_f1: float
+    weighted_f1: float
+    mcc: float
     auroc: float | None
     auroc_reason: str | None
+    average_precision: float | None
     log_loss: float
+    brier_score: float | None
+    ece: float | None
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; the scores of a class are found under its name."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(Scores)}
         values["label_names"] = list(self.label_names)
         values["classes"] = {
             name: dataclasses.asdict(scores) for name, scores in zip(self.label_names, self.classes, strict=True)
@@ -68,11 +79,14 @@ class Scores:
     def from_dict(cls, values: Mapping[str, Any]) -> Scores:
         """The scores that `to_dict` was called on.
 
+        In scores of an older release, weighted F1 and MCC are computed from the confusion matrix; average precision,
+        Brier score and calibration error, which need the probabilities, are None.
+
         Raises:
             DataError: `values` is no such dictionary.
         """
-        expected = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(values, Mapping) or set(values) != set(expected):
+        expected = [field.name for field in dataclasses.fields(Scores)]
+        if not isinstance(values, Mapping) or not set(expected) - _NEW <= set(values) <= set(expected):
             received = sorted(map(str, values)) if isinstance(values, Mapping) else type(values).__name__
             raise DataError(f"Scores must be an object with the keys {expected}. Received: {received}.")
         try:
@@ -83,7 +97,26 @@ class Scores:
             raise DataError(f"Scores are broken: {error!r} in `label_names`, `classes` or `confusion`.") from error
         if {len(values["classes"]), len(confusion), *map(len, confusion)} != {len(names)}:
             raise DataError(f"Scores of {len(names)} classes need that many `classes` and a square `confusion`.")
-        return cls(**{**values, "label_names": names, "classes": classes, "confusion": confusion})
+        older = _of_an_older_release(confusion) if _NEW - set(values) else {}
+        return Scores(**{**older, **values, "label_names": names, "classes": classes, "confusion": confusion})
+
+
+_NEW = {"weighted_f1", "mcc", "average_precision", "brier_score", "ece"}
+"""What scores of an older release lack."""
+
+
+def _of_an_older_release(confusion: Sequence[Sequence[int]]) -> dict[str, float | None]:
+    """What can still be known of `_NEW`."""
+    import numpy as np
+
+    from tf_finetune.evaluation.class_counts import of_confusion
+
+    try:
+        rows = np.array(confusion, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Scores are broken: {error} in `confusion`.") from error
+    counts = of_confusion(rows)
+    return {**dict.fromkeys(_NEW), "weighted_f1": float(counts.weighted_f1), "mcc": float(counts.mcc)}
 
 
 def compute_scores(labels: np.ndarray, probabilities: np.ndarray, label_names: Sequence[str]) -> Scores:
@@ -97,84 +130,48 @@ def compute_scores(labels: np.ndarray, probabilities: np.ndarray, label_names: S
     Raises:
         DataError: The arguments do not fit together, or `probabilities` holds something else (logits, NaN).
     """
-    import numpy as np
-    from sklearn import metrics
+    from tf_finetune.evaluation import probability_scores
+    from tf_finetune.evaluation.class_counts import confusion_matrix, of_confusion
 
-    labels, exact = _checked(np.asarray(labels), np.asarray(probabilities), label_names)
-    indices = list(range(len(label_names)))
-    predicted = exact.argmax(axis=1)
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=indices, zero_division=0
-    )
-    auroc, reason = _auroc(labels, exact, label_names)
+    labels, exact = checked_answers(labels, probabilities, label_names)
+    confusion = confusion_matrix(labels, exact.argmax(axis=1), len(label_names))
+    counts = of_confusion(confusion)
+    auroc, average_precision, reason = _ranking(labels, exact, label_names)
     return Scores(
         rows=len(labels),
         label_names=tuple(label_names),
-        accuracy=float(metrics.accuracy_score(labels, predicted)),
-        macro_f1=float(metrics.f1_score(labels, predicted, labels=indices, average="macro", zero_division=0)),
+        accuracy=float(counts.accuracy),
+        macro_f1=float(counts.macro_f1),
+        weighted_f1=float(counts.weighted_f1),
+        mcc=float(counts.mcc),
         auroc=auroc,
         auroc_reason=reason,
-        log_loss=float(metrics.log_loss(labels, exact, labels=indices)),
+        average_precision=average_precision,
+        log_loss=float(probability_scores.log_loss_rows(labels, exact).mean()),
+        brier_score=float(probability_scores.brier_rows(labels, exact).mean()),
+        ece=probability_scores.calibration_error(*probability_scores.calibration_bins(labels, exact)),
         classes=tuple(
-            ClassScores(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])) for i in indices
+            ClassScores(float(precision), float(recall), float(f1), int(support))
+            for precision, recall, f1, support in zip(
+                counts.precision, counts.recall, counts.f1, counts.rows, strict=True
+            )
         ),
-        confusion=tuple(
-            tuple(map(int, row)) for row in metrics.confusion_matrix(labels, predicted, labels=indices).tolist()
-        ),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
 
 
-def _checked(
-    labels: np.ndarray, probabilities: np.ndarray, label_names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The labels, and the probabilities as float64 `[n, labels]` whose rows sum to one exactly enough for sklearn."""
+def _ranking(
+    labels: np.ndarray, exact: np.ndarray, label_names: Sequence[str]
+) -> tuple[float | None, float | None, str | None]:
+    """AUROC and average precision, or None, None and the reason why there are none."""
     import numpy as np
 
-    count = len(label_names)
-    if count < 2 or len(set(label_names)) < count:
-        raise DataError(f"`label_names` must hold two or more different names. Received: {list(label_names)}.")
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"`labels` must be integers [n]. Received: {labels.dtype} {list(labels.shape)}.")
-    if not len(labels):
-        raise DataError("There is nothing to score: `labels` is empty. Give data with at least one labelled row.")
-    if probabilities.shape != (len(labels), count) or probabilities.dtype.kind != "f":
-        raise DataError(
-            f"`probabilities` must be floats [{len(labels)}, {count}]: a row a label, a column a class. "
-            f"Received: {probabilities.dtype} {list(probabilities.shape)}."
-        )
-    outside = np.flatnonzero((labels < 0) | (labels >= count))
-    if len(outside):
-        raise DataError(
-            f"`labels` must lie in 0..{count - 1}. Received {labels[outside[0]]} at index {outside[0]} "
-            f"({len(outside)} of {len(labels)} are outside)."
-        )
-    exact = probabilities.astype(np.float64)
-    broken = np.flatnonzero(~np.isfinite(exact).all(axis=1))
-    if len(broken):
-        raise DataError(
-            f"`probabilities` holds NaN or infinity in {len(broken)} of {len(exact)} rows, first at index {broken[0]}: "
-            "the model has diverged. Train it again with a lower learning rate, or with precision float32."
-        )
-    sums = exact.sum(axis=1, keepdims=True)
-    wrong = np.flatnonzero((exact < 0).any(axis=1) | (np.abs(sums[:, 0] - 1) > SUM_TOLERANCE))
-    if len(wrong):
-        raise DataError(
-            f"`probabilities` must be non-negative and sum to one in each row. Received {exact[wrong[0]].tolist()} "
-            f"at index {wrong[0]}: these look like logits; apply softmax first."
-        )
-    return labels, exact / sums
+    from tf_finetune.evaluation.ranking import mean_scores, rankings
 
-
-def _auroc(labels: np.ndarray, exact: np.ndarray, label_names: Sequence[str]) -> tuple[float | None, str | None]:
-    """The area under the ROC curve, or None and the reason why there is none."""
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    count = len(label_names)
-    absent = [label_names[i] for i in range(count) if not (labels == i).any()]
-    if absent:
+    present = np.bincount(labels, minlength=len(label_names)) > 0
+    if not present.all():
+        absent = [name for name, there in zip(label_names, present, strict=True) if not there]
         shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-        return None, f"undefined: no row has the label {shown}"
-    if count == 2:
-        return float(roc_auc_score(labels, exact[:, 1])), None
-    return float(roc_auc_score(labels, exact, multi_class="ovr", average="macro", labels=np.arange(count))), None
+        return None, None, f"undefined: no row has the label {shown}"
+    auroc, average_precision = mean_scores(rankings(labels, exact), np.ones(len(labels)))
+    return auroc, average_precision, None

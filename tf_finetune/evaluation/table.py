@@ -1,65 +1,119 @@
-"""Scores as an aligned table for the terminal."""
+"""Scores as aligned tables for the terminal, with their intervals and slices where there are any."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from tf_finetune.evaluation.bootstrap import Interval
+from tf_finetune.evaluation.evaluation import Evaluation
+from tf_finetune.evaluation.intervals import ScoreIntervals
+from tf_finetune.evaluation.layout import align, display_names, escape, width
 from tf_finetune.evaluation.metrics import Scores
+from tf_finetune.evaluation.slices import LENGTH_SLICES, SMALL, Slicing
 
 __all__ = ["display_names", "format_scores"]
 
-NAME_WIDTH = 28
 MATRIX_WIDTH = 100
 MATRIX_CLASSES = 12
 CONFUSED_PAIRS = 10
-JOINERS = "\u200c\u200d"
+
+HEADLINE = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier_score": "Brier score",
+    "ece": "calibration error",
+}
+"""Field of `Scores` -> its name for people, in the order of the table."""
 
 
 def format_scores(scores: Scores, *, title: str = "") -> str:
     """Lays scores out as plain text without a trailing newline: headline, per-class table, confusion matrix.
 
-    Columns are aligned by display width (East Asian names take two cells a character). Control characters in names
-    are shown escaped, so that a label cannot write to the terminal. Beyond 12 classes, the most confused pairs of
-    classes take the place of the matrix.
+    An `Evaluation` has its intervals beside the scores, and a table for each slicing but that by class, which the
+    per-class table is. Columns are aligned by display width (East Asian names take two cells a character). Control
+    characters in names are shown escaped, so that a label cannot write to the terminal. Beyond 12 classes, the most
+    confused pairs of classes take the place of the matrix.
     """
+    found = scores if isinstance(scores, Evaluation) else None
+    intervals = None if found is None else found.intervals
     names = display_names(scores.label_names)
     confusion = _matrix(scores, names) if len(names) <= MATRIX_CLASSES else _confused_pairs(scores, names)
-    blocks = [_headline(scores), _class_table(scores, names), confusion]
+    blocks = [_headline(scores, intervals), _class_table(scores, names, intervals), confusion]
     if title:
-        blocks.insert(0, [_escape(title)])
+        blocks.insert(0, [escape(title)])
+    if found is not None:
+        blocks += [_slice_table(slicing) for slicing in found.slicings if slicing.kind != "class"]
+        blocks.append(list(_notes(found)))
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def _headline(scores: Scores) -> list[str]:
-    auroc = f"- ({_escape(scores.auroc_reason or 'unknown')})" if scores.auroc is None else f"{scores.auroc:.4f}"
-    return [
-        f"rows      {scores.rows}",
-        f"accuracy  {scores.accuracy:.4f}",
-        f"macro F1  {scores.macro_f1:.4f}",
-        f"AUROC     {auroc}",
-        f"log loss  {scores.log_loss:.4f}",
-    ]
+def _headline(scores: Scores, intervals: ScoreIntervals | None) -> list[str]:
+    lines = [["rows", str(scores.rows), ""]]
+    for field, name in HEADLINE.items():
+        value = getattr(scores, field)
+        interval = None if intervals is None else intervals.scores.get(field)
+        ends = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+        lines.append([name, "-" if value is None else f"{value:.4f}", ends])
+        if value is None and scores.auroc_reason and field in ("auroc", "average_precision"):
+            lines[-1][1] += f" ({escape(scores.auroc_reason)})"
+    if intervals is not None:
+        lines[0][2] = "95 % interval"
+    return align(lines, left=3)
 
 
-def _class_table(scores: Scores, names: Sequence[str]) -> list[str]:
+def _class_table(scores: Scores, names: Sequence[str], intervals: ScoreIntervals | None) -> list[str]:
     rows = [["class", "precision", "recall", "F1", "rows"]]
-    for name, one in zip(names, scores.classes, strict=True):
-        rows.append([name, f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", str(one.support)])
-    return _align(rows)
+    ends: Sequence[Mapping[str, Interval]] = [{}] * len(names) if intervals is None else intervals.classes
+    for name, one, interval in zip(names, scores.classes, ends, strict=True):
+        cells = [_with_ends(getattr(one, field), interval.get(field)) for field in ("precision", "recall", "f1")]
+        rows.append([name, *cells, str(one.support)])
+    return align(rows)
+
+
+def _with_ends(value: float, interval: Interval | None) -> str:
+    return f"{value:.4f}" + ("" if interval is None else f" [{interval.low:.3f}, {interval.high:.3f}]")
+
+
+def _slice_table(slicing: Slicing) -> list[str]:
+    title = "length" if slicing.kind == "length" else display_names([slicing.by])[0]
+    rows = [[title, "rows", "accuracy", "macro F1"]]
+    for name, one in zip(display_names([one.name for one in slicing.slices]), slicing.slices, strict=True):
+        scores = ["-" if score is None else _with_ends(score.estimate, score) for score in (one.accuracy, one.macro_f1)]
+        rows.append([f"{name} *" if one.is_small else name, str(one.rows), *scores])
+    return align(rows)
+
+
+def _notes(found: Evaluation) -> Iterator[str]:
+    """What the intervals are, and what to beware of."""
+    yield (
+        f"Intervals: 95 %, bootstrap over rows, {found.intervals.resamples} resamples (percentile, not stratified; "
+        "of the calibration error basic)."
+    )
+    slices = [one for slicing in found.slicings if slicing.kind != "class" for one in slicing.slices]
+    if len(slices) > LENGTH_SLICES:
+        yield "Of many slices, some are better or worse than the others by chance alone."
+    if any(one.is_small for one in slices):
+        yield f"* fewer than {SMALL} rows: too few to conclude much."
+    if any(one.low == one.high for one in (found.intervals.scores["accuracy"], *(one.accuracy for one in slices))):
+        yield "An interval without width is not certainty: where no row is wrong, no resample has a wrong one."
 
 
 def _matrix(scores: Scores, names: Sequence[str]) -> list[str]:
     """True classes down, predicted ones across; numbered where the names would make it too wide."""
     corner = "true \\ predicted"
-    lines = _align(
+    lines = align(
         [[corner, *names], *([name, *map(str, row)] for name, row in zip(names, scores.confusion, strict=True))]
     )
-    if _width(lines[0]) <= MATRIX_WIDTH:
+    if width(lines[0]) <= MATRIX_WIDTH:
         return lines
     numbers = [str(i + 1) for i in range(len(names))]
     down = [f"{i + 1} {name}" for i, name in enumerate(names)]
-    return _align(
+    return align(
         [[corner, *numbers], *([name, *map(str, row)] for name, row in zip(down, scores.confusion, strict=True))]
     )
 
@@ -78,61 +132,4 @@ def _confused_pairs(scores: Scores, names: Sequence[str]) -> list[str]:
     for rows, true, predicted in pairs[:CONFUSED_PAIRS]:
         share = f"{rows / scores.classes[true].support:.1%}"
         table.append([names[true], names[predicted], str(rows), share])
-    return _align(table, left=2)
-
-
-def _align(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Pads cells to the width of their column, the first `left` columns to the left and the others to the right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        gaps = [" " * (width - _width(cell)) for width, cell in zip(widths, row, strict=True)]
-        cells = [cell + gap if i < left else gap + cell for i, (cell, gap) in enumerate(zip(row, gaps, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def display_names(label_names: Sequence[str]) -> list[str]:
-    """Names for the terminal: escaped and shortened names; numbered where shortening made two of them alike."""
-    names = [_shorten(_escape(name)) for name in label_names]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{name} #{i + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
-
-
-def _escape(text: str) -> str:
-    r"""Shows what would move the cursor, switch colours or turn the direction of writing, as in ``\x1b``."""
-    return "".join(c.encode("unicode_escape").decode("ascii") if _is_unsafe(c) else c for c in text)
-
-
-def _is_unsafe(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in JOINERS
-
-
-def _cells(char: str) -> int:
-    """Terminal cells of one character."""
-    if unicodedata.category(char) in ("Mn", "Me") or char in JOINERS:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
-
-
-def _width(text: str) -> int:
-    return sum(map(_cells, text))
-
-
-def _shorten(name: str) -> str:
-    """Cuts the middle out of a name wider than `NAME_WIDTH` cells: long names tend to differ at their ends."""
-    if _width(name) <= NAME_WIDTH:
-        return name
-    half = (NAME_WIDTH - 1) // 2
-    return _take(name, half) + "…" + _take(name[::-1], half)[::-1]
-
-
-def _take(text: str, cells: int) -> str:
-    """The longest start of `text` that fits into `cells`."""
-    used = 0
-    for i, char in enumerate(text):
-        used += _cells(char)
-        if used > cells:
-            return text[:i]
-    return text
+    return align(table, left=2)

@@ -1,0 +1,1 @@
+"""Is the data sound? Balance, lengths, repeats, leaks, labels and odd texts, before anything is trained."""
