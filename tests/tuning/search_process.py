@@ -103,7 +103,7 @@ class Searches:
     def __exit__(self, *_):
         self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         finally:
             self.process.kill()
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tuning.search_process import KILLED, begun, folder_of, search, trials_of
 from tf_finetune.errors import TuningError
-from tf_finetune.tuning.oracles import HyperbandOracle
+from tf_finetune.tuning.algorithms import HyperbandOracle
 from tf_finetune.tuning.trial import COMPLETED
 
 PRUNING = {

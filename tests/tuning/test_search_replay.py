@@ -31,7 +31,7 @@ def make_oracle(tmp_path):
     """Makes an oracle over the ledger of the test, as a process does that begins or goes on."""
 
     def make(algorithm="random", *, space=None, most_trials=None, seed=3, fails=(), baseline=BASELINE, **settings):
-        from tf_finetune.tuning.oracles import make_oracle
+        from tf_finetune.tuning.algorithms import make_oracle
 
         space = Space.from_dict(space or (GRID if algorithm == "grid" else SPACE))
         if algorithm == "hyperband":
@@ -248,3 +248,12 @@ def test_the_ledger_is_json_with_the_values_as_they_are(make_oracle, tmp_path, a
     assert [event["trial"] for event in begins] == ["0000", "0001", "0002"]
     for event in begins[1:]:
         assert {event["values"][name] in values for name, values in space.items()} == {True}
+
+
+def test_an_error_after_which_the_lock_stays_closed_is_told(make_oracle, monkeypatch):
+    oracle, told = make_oracle(), []
+    oracle.on_error = told.append
+    monkeypatch.setattr(oracle.ledger, "append", lambda event: (_ for _ in ()).throw(OSError("No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        oracle.create_trial("worker0")
+    assert [str(error) for error in told] == ["No space left"]

@@ -63,7 +63,8 @@ def conclude(folder: TuneFolder, search: Search, trials: Sequence[Trial], *, fac
         difference = _difference(folder, baseline, best, metric=search.objective.removeprefix("val_"))
     found = Conclusion(best, baseline, difference, importances(trials, objective=search.objective))
     config = with_values(search.config, best.values)
-    run = dataclasses.replace(config.run, output=str(folder.model.path), force=False)
+    output = str(folder.model.path)
+    run = dataclasses.replace(config.run, output=output, resume=None, overwrite=False, force=False, max_hours=None)
     write_text(folder.best, write_config(dataclasses.replace(config, run=run)))
     write_text(folder.table, trials_csv(trials, search.objective))
     write_report(

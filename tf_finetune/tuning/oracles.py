@@ -8,40 +8,43 @@ gone on with at all.
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-import sys
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-
-from tf_finetune.config.yaml_file import dump_value
 from tf_finetune.errors import RunError
+from tf_finetune.tuning.hyperparameters import decoded, encoded, rounded, within
 from tf_finetune.tuning.keras_tuner import load_keras_tuner
 from tf_finetune.tuning.ledger import BEGIN, END, INTERNAL, TrialLedger
-from tf_finetune.tuning.objective import direction
-from tf_finetune.tuning.settings import TuneConfig
-from tf_finetune.tuning.space import Dimension, Space
+from tf_finetune.tuning.space import Space
 
-__all__ = ["FAILURES", "HyperbandOracle", "SearchOracle", "make_oracle"]
+__all__ = ["FAILURES", "SearchOracle"]
 
 kt: Any = load_keras_tuner()
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-DIGITS = 4
-"""Significant digits of numbers that are drawn from a range: enough to search, and to be read."""
 
 FAILURES = 5
 """A search ends when so many trials have failed one after the other."""
 
 
 def synchronized(method: Method) -> Method:
-    """keras-tuner's lock, with which one worker's call follows the other's."""
-    locked: Method = kt.synchronized(method)
-    return locked
+    """keras-tuner's lock, with which one worker's call follows the other's.
+
+    It stays closed after an error, and the next call would wait for ever: whoever can end the process is told.
+    """
+    locked = kt.synchronized(method)
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return locked(self, *args, **kwargs)
+        except Exception as error:
+            if self.on_error is not None:
+                self.on_error(error)
+            raise
+
+    return cast("Method", call)
 
 
 class SearchOracle(kt.Oracle):  # type: ignore[misc]
@@ -61,6 +64,7 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
         most_trials: int | None,
         read_result: Callable[[str], dict[str, Any]],
         on_end: Callable[[Any], None],
+        on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         """Gives the oracle what keras-tuner's constructor has no place for.
 
@@ -71,9 +75,11 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
             most_trials: How many trials may begin; None for as many as the algorithm plans.
             read_result: From a trial's number to what came of it, as its runner has written it.
             on_end: Called with the oracle after each trial.
+            on_error: Called with an error after which the oracle cannot be used any more.
         """
         self.search_space, self.baseline, self.ledger = space, dict(baseline), ledger
         self.most_trials, self.read_result, self.on_end = most_trials, read_result, on_end
+        self.on_error = on_error
         self.failures = 0
         self.orphans: list[str] = []
         self.is_replaying = False
@@ -177,7 +183,7 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
             return found
         ranges = {d.name: d for d in self.search_space.dimensions if not d.values}
         values = found["values"].items()
-        return {**found, "values": {name: _within(ranges.get(name), value) for name, value in values}}
+        return {**found, "values": {name: within(ranges.get(name), value) for name, value in values}}
 
     @synchronized
     def release(self, worker: str) -> None:
@@ -189,10 +195,8 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
 
     def is_baseline(self, values: Mapping[str, Any]) -> bool:
         """Whether values as keras-tuner has them are those of the configuration as given."""
-        decoded = {d.name: _decoded(d, values[d.name]) for d in self.search_space.dimensions}
-        return {name: _rounded(value) for name, value in decoded.items()} == {
-            name: _rounded(value) for name, value in self.baseline.items()
-        }
+        found = {d.name: decoded(d, values[d.name]) for d in self.search_space.dimensions}
+        return all(rounded(value) == rounded(self.baseline[name]) for name, value in found.items())
 
     def _record_values(self, trial: Any) -> None:
         """Notes which values were tried, but for what stands in for the baseline's."""
@@ -204,7 +208,7 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
 
         Of one outside of its range, its nearest end.
         """
-        return {d.name: _encoded(d, self.baseline[d.name]) for d in self.search_space.dimensions}
+        return {d.name: encoded(d, self.baseline[d.name]) for d in self.search_space.dimensions}
 
     def _hand_over(self, number: str, worker: str) -> None:
         """Gives a trial that was begun to another worker."""
@@ -225,148 +229,4 @@ class SearchOracle(kt.Oracle):  # type: ignore[misc]
         added = {name: value for name, value in values.items() if name.startswith(INTERNAL)}
         if not trial.trial_id.strip("0"):
             return {**self.baseline, **added}
-        return {**{d.name: _decoded(d, values[d.name]) for d in self.search_space.dimensions}, **added}
-
-
-class Bayesian(kt.oracles.BayesianOptimizationOracle):  # type: ignore[misc]
-    """keras-tuner's, but for values that were tried before: training them again would tell nothing."""
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The values that promise most, or others at random if these are known."""
-        found: dict[str, Any] = super().populate_space(trial_id)
-        if found["status"] != "RUNNING" or not self._duplicate(found["values"]):
-            return found
-        values = self._random_values()
-        return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
-
-
-class RandomOracle(SearchOracle, kt.oracles.RandomSearchOracle):  # type: ignore[misc]
-    """Values drawn at random."""
-
-
-class BayesianOracle(SearchOracle, Bayesian):
-    """A Gaussian process of the scores so far."""
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Draws by the seed and the number of the trial, so that a search that is gone on with draws the same."""
-        self._random_state = np.random.RandomState((self.seed, len(self.trials)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # of a kernel's width: it is at an end of its range
-            return super().populate_space(trial_id)
-
-
-class HyperbandOracle(SearchOracle, kt.oracles.HyperbandOracle):  # type: ignore[misc]
-    """Many trials for few epochs, the best of which go on."""
-
-    def _baseline_values(self) -> dict[str, Any]:
-        """The baseline belongs to no bracket: it is trained for all epochs."""
-        added = {"epochs": self.max_epochs, "initial_epoch": 0, "bracket": -1, "round": -1}
-        return {**super()._baseline_values(), **{INTERNAL + name: value for name, value in added.items()}}
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Forgets a bracket that was begun without a trial: the ledger knows of none, so it must not count."""
-        before = {name: vars(self)[name] for name in ("_brackets", "_current_bracket", "_current_iteration")}
-        before["_brackets"] = list(before["_brackets"])
-        found = super().populate_space(trial_id)
-        if found["status"] != "RUNNING":
-            for name, value in before.items():
-                setattr(self, name, value)
-        return found
-
-    def may_go_on(self) -> set[str]:
-        """Numbers of the trials that others may go on from."""
-        waiting = {info["id"] for bracket in self._brackets for done in bracket["rounds"][:-1] for info in done}
-        parents = {trial.hyperparameters.values.get(f"{INTERNAL}trial_id") for trial in self.ongoing_trials.values()}
-        return waiting | (parents - {None})
-
-
-class Combinations(kt.Oracle):  # type: ignore[misc]
-    """All combinations of lists, in the order of the space; keras-tuner's own grid cannot be gone on with."""
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The next combination; that of the baseline, which is the first trial, is left out."""
-        space, done = self.hyperparameters.space, len(self.trials) - 1
-        names = [hyperparameter.name for hyperparameter in space]
-        combinations = (dict(zip(names, v)) for v in itertools.product(*(h.values for h in space)))
-        left = (values for values in combinations if not self.is_baseline(values))
-        values = next(itertools.islice(left, done, None), None)
-        return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
-
-
-class GridOracle(SearchOracle, Combinations):
-    """All combinations."""
-
-
-def make_oracle(
-    space: Space, settings: TuneConfig, *, objective: str, epochs: int, seed: int, initial_points: int
-) -> SearchOracle:
-    """A new oracle; to be prepared before it is used.
-
-    Args:
-        space: What is searched.
-        settings: How.
-        objective: Name of the score.
-        epochs: Epochs of a whole trial, for hyperband.
-        seed: Of all that is drawn.
-        initial_points: Trials that a Bayesian search draws at random before its first guess.
-    """
-    arguments: dict[str, Any] = {
-        "objective": kt.Objective(objective, direction(objective)),
-        "hyperparameters": _hyperparameters(space),
-        "allow_new_entries": False,
-        "seed": seed + 1,  # keras-tuner takes 0 for none
-        "max_consecutive_failed_trials": sys.maxsize,  # it would leave its lock closed; `FAILURES` counts
-    }
-    if settings.algorithm == "grid":
-        return GridOracle(**arguments)
-    if settings.algorithm == "hyperband":
-        return HyperbandOracle(max_epochs=epochs, factor=settings.factor, **arguments)
-    if settings.algorithm == "bayesian":
-        return BayesianOracle(max_trials=None, num_initial_points=initial_points, **arguments)
-    return RandomOracle(max_trials=None, **arguments)
-
-
-def _hyperparameters(space: Space) -> Any:
-    found = kt.HyperParameters()
-    for dimension in space.dimensions:
-        sampling = "log" if dimension.log else "linear"
-        if dimension.values:
-            found.Choice(dimension.name, [_encoded(dimension, value) for value in dimension.values])
-        else:
-            add = found.Int if dimension.option.kind is int else found.Float
-            add(dimension.name, dimension.low, _last(dimension), step=dimension.step, sampling=sampling)
-    return found
-
-
-def _last(dimension: Dimension) -> float:
-    """Upper end as keras-tuner takes it: with steps half of one further, or rounding may cost it the last value."""
-    low, high, step = dimension.low, dimension.high, dimension.step
-    if step is None or dimension.option.kind is int:
-        return high
-    return low + (math.floor((high - low) / step + 1e-9) + 0.5) * step
-
-
-def _encoded(dimension: Dimension, value: Any) -> Any:
-    """A value as keras-tuner takes it: a number, or text."""
-    if not dimension.values:
-        return dimension.low if value is None else min(max(value, dimension.low), dimension.high)
-    if dimension.is_ordered:
-        kind = dimension.option.kind
-        return kind(value if value in dimension.values else dimension.values[0])
-    return dump_value(value if value in dimension.values else dimension.values[0])
-
-
-def _decoded(dimension: Dimension, value: Any) -> Any:
-    if not dimension.values:
-        return dimension.option.kind(value)
-    return next(own for own in dimension.values if _encoded(dimension, own) == value)
-
-
-def _within(dimension: Dimension | None, value: Any) -> Any:
-    """A value that was drawn; one of a range with the digits that count, and not beyond its ends for that."""
-    return value if dimension is None else min(max(_rounded(value), dimension.low), dimension.high)
-
-
-def _rounded(value: Any) -> Any:
-    """A number with the digits that count."""
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) and math.isfinite(value) else value
+        return {**{d.name: decoded(d, values[d.name]) for d in self.search_space.dimensions}, **added}

@@ -21,6 +21,8 @@ REFUSED = {
     "tokens.cache_dir": "it has no effect on the score.",
     "model.devices": "it has no effect on the score.",
     "fit.tensorboard": "it has no effect on the score.",
+    "fit.calibrate": "it has no effect on the score.",
+    "fit.threshold_for": "it has no effect on the score.",
     "fit.deterministic": "it has no effect on the score but for chance.",
     "fit.monitor": "it is the objective of the search: give --objective.",
     "fit.seed": "a better seed is luck, not a better configuration. To see what chance does: --refit --seeds 3.",

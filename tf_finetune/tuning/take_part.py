@@ -6,23 +6,23 @@ a worker), ``KERASTUNER_ORACLE_IP`` and ``KERASTUNER_ORACLE_PORT``. Chief and wo
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import threading
-import time
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.errors import TrainingStopped
-from tf_finetune.files import read_json
+from tf_finetune.files import read_json, write_json
 from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
+from tf_finetune.tuning.algorithms import HyperbandOracle, make_oracle
 from tf_finetune.tuning.assignment import result_file
 from tf_finetune.tuning.disk import drop_weights
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.ledger import TrialLedger
-from tf_finetune.tuning.oracles import FAILURES, HyperbandOracle, SearchOracle, make_oracle
+from tf_finetune.tuning.oracles import FAILURES, SearchOracle
 from tf_finetune.tuning.runner import TRIAL_COMMAND, TrialRunner
 from tf_finetune.tuning.search import Search
+from tf_finetune.tuning.signs_of_life import beating, guarding
 from tf_finetune.tuning.trial_config import values_of
 from tf_finetune.tuning.tuner import Leave, TrialTuner
 from tf_finetune.tuning.work import CHIEF, is_worker, tuner_name
@@ -30,20 +30,6 @@ from tf_finetune.tuning.work import CHIEF, is_worker, tuner_name
 __all__ = ["take_part"]
 
 logger = logging.getLogger(__name__)
-
-BEAT_SECONDS = 5.0
-LOST_SECONDS = 90.0
-"""A worker that has shown no life for so long is gone: its trial is given to another."""
-
-
-class PartTuner(TrialTuner):
-    """Leaves also while there is no trial for it, which is when nothing else asks whether to stop."""
-
-    def pre_create_trial(self) -> None:
-        """Leaves if it was asked to stop."""
-        super().pre_create_trial()
-        if self.runner.stop.is_due:
-            raise Leave(TrainingStopped(exit_code=self.runner.stop.exit_code))
 
 
 def take_part(
@@ -79,12 +65,12 @@ def take_part(
         lock=lock,
         command=command,
     )
-    tuner = PartTuner(oracle, folder, runner, name=name)
+    tuner = TrialTuner(oracle, folder, runner, name=name)
     oracle.verbose = 0
     leads, is_chief = not is_worker(), CHIEF in name
     if leads:
         oracle.replay(lives=lambda worker: is_chief and (folder.workers / worker).is_file())
-    with _watching(folder, oracle) if is_chief else _beating(folder, name):
+    with guarding(folder, oracle) if is_chief else beating(folder, name):
         try:
             tuner.search(verbose=0)
         except Leave as leave:
@@ -107,6 +93,12 @@ def _oracle(folder: TuneFolder, search: Search) -> SearchOracle:
         initial_points=search.initial_points,
     )
 
+    def leave(error: Exception) -> None:
+        """Ends the chief, whose lock stays closed: its workers would wait for ever."""
+        write_json(folder.fatal, {"kind": type(error).__name__, "message": str(error)})
+        logger.error("%s", error)
+        os._exit(1)
+
     def clean(oracle: Any) -> None:
         may_go_on = oracle.may_go_on() if isinstance(oracle, HyperbandOracle) else ()
         trials = ledger.trials()
@@ -119,58 +111,6 @@ def _oracle(folder: TuneFolder, search: Search) -> SearchOracle:
         most_trials=settings.most_trials,
         read_result=lambda number: read_json(result_file(folder.trial(number))),
         on_end=clean,
+        on_error=leave if CHIEF in tuner_name() else None,
     )
     return oracle
-
-
-@contextlib.contextmanager
-def _beating(folder: TuneFolder, name: str) -> Iterator[None]:
-    """Shows every few seconds that this worker lives, while the body runs."""
-    folder.workers.mkdir(parents=True, exist_ok=True)
-    path, over = folder.workers / name, threading.Event()
-
-    def beat() -> None:
-        while not over.is_set():
-            path.touch()
-            over.wait(BEAT_SECONDS)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _watching(folder: TuneFolder, oracle: SearchOracle) -> Iterator[None]:
-    """Takes the trials away from workers that have shown no life, by the clock of this machine, while the body runs."""
-    over = threading.Event()
-    seen: dict[str, tuple[float, float]] = {}  # name -> (when its file was written, when that was seen)
-
-    def watch() -> None:
-        while not over.wait(BEAT_SECONDS):
-            for name in list(oracle.tuner_ids):
-                written, now = _written(folder, name), time.monotonic()
-                if seen.get(name, (None, 0.0))[0] != written:
-                    seen[name] = (written, now)
-                elif now - seen[name][1] > LOST_SECONDS:
-                    logger.warning("worker %s has shown no life for %d s: its trial is given back", name, LOST_SECONDS)
-                    oracle.release(name)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _written(folder: TuneFolder, name: str) -> float:
-    try:
-        return (folder.workers / name).stat().st_mtime
-    except OSError:
-        return 0.0

@@ -25,7 +25,7 @@ class Trial:
         best_epoch: That epoch, from 1; 0 unless completed.
         epochs: Epochs trained, those of its parent included.
         planned: Epochs that it was given.
-        seconds: Wall time of training, over all of its processes, those of its parents not included.
+        seconds: Wall time of its last process.
         pruned: Whether it was stopped early because others were better at the same epoch.
         parent: The trial that it went on from (hyperband), or None.
         reason: Why it failed, in words.

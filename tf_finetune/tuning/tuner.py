@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from tf_finetune.errors import FinetuneError
+from tf_finetune.errors import FinetuneError, TrainingStopped
 from tf_finetune.model.trained import load_run
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.keras_tuner import load_keras_tuner
@@ -64,7 +64,9 @@ class TrialTuner(kt.Tuner):  # type: ignore[misc]
         return {self.runner.objective: math.nan if result["score"] is None else float(result["score"])}
 
     def pre_create_trial(self) -> None:
-        """Waits a little between two questions."""
+        """Waits a little between two questions, and leaves if it was asked to stop: nothing else asks meanwhile."""
+        if self.runner.stop.is_due:
+            raise Leave(TrainingStopped(exit_code=self.runner.stop.exit_code))
         time.sleep(max(0.0, self._asked + PAUSE_SECONDS - time.monotonic()))
         self._asked = time.monotonic()
 
