@@ -96,12 +96,7 @@ def line_chart(title, x_title, panels):
         parts += _log_lines(lines, colours, across, left=left, width=width, top=top, height=height)
         parts.append(f'<text x="{left + width + 44}" y="{top + height + 18}">{html.escape(x_title)}</text>')
         top += height + 76
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + right} {top - 40}" '
-        f'width="{left + width + right}" height="{top - 40}" font-family="sans-serif" font-size="13">\n'
-        f'<style>{THEMES}</style>\n<rect class="ground" width="100%" height="100%"/>\n{body}\n</svg>\n'
-    )
+    return _svg(parts, left + width + right, top - 40)
 
 
 def _log_lines(lines, colours, across, *, left, width, top, height):
@@ -120,7 +115,12 @@ def _log_lines(lines, colours, across, *, left, width, top, height):
             f'<path class="grid" d="M{left} {y:.1f}h{width}"/>',
             f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,.{max(-power, 0)}f}</text>',
         ]
-    label = math.inf
+    return parts + _named_lines(lines, colours, across, down, right=left + width)
+
+
+def _named_lines(lines, colours, across, down, *, right):
+    """Lines with a dot for each value, and their names at their right ends."""
+    parts, label = [], math.inf
     ends = {name: down(line[max(line)]) for name, line in lines.items()}
     for name in sorted(lines, key=ends.get, reverse=True):  # from below, so that names keep apart
         colour = colours[name]
@@ -130,7 +130,57 @@ def _log_lines(lines, colours, across, *, left, width, top, height):
         parts.append(f'<path class="line" stroke="{colour}" d="M{path}"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
         parts += [
-            f'<circle cx="{left + width + 16}" cy="{label - 4:.1f}" r="4" fill="{colour}"/>',
-            f'<text x="{left + width + 26}" y="{label:.1f}">{html.escape(name)}</text>',
+            f'<circle cx="{right + 16}" cy="{label - 4:.1f}" r="4" fill="{colour}"/>',
+            f'<text x="{right + 26}" y="{label:.1f}">{html.escape(name)}</text>',
         ]
     return parts
+
+
+def linear_chart(title, x_title, y_title, lines):
+    """Lines over two linear axes, the vertical one from 0, in light and dark colours, as SVG text.
+
+    Args:
+        title: What is shown.
+        x_title: What the horizontal axis counts.
+        y_title: What the vertical axis shows, with its unit.
+        lines: Line name to {x: y}.
+    """
+    left, right, width, height, top = 80, 330, 460, 280, 84
+    colours = dict(zip(lines, COLOURS))
+    xs = sorted({x for line in lines.values() for x in line})
+    highest = max(y for line in lines.values() for y in line.values())
+    step = 10 ** math.floor(math.log10(highest))
+    step = next(part for part in (step / 5, step / 2, step, 2 * step) if highest / part <= 8)
+    steps = math.ceil(highest / step)
+
+    def across(x):
+        return left + width * (x - xs[0]) / max(xs[-1] - xs[0], 1)
+
+    def down(y):
+        return top + height * (1 - y / (steps * step))
+
+    parts = [
+        f'<text x="16" y="28" font-size="16" font-weight="bold">{html.escape(title)}</text>',
+        f'<text x="16" y="{top - 20}" font-weight="bold">{html.escape(y_title)}</text>',
+        f'<text x="{left + width + 44}" y="{top + height + 18}">{html.escape(x_title)}</text>',
+    ]
+    for number in range(steps + 1):
+        y = down(number * step)
+        parts += [
+            f'<path class="grid" d="M{left} {y:.1f}h{width}"/>',
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{number * step:,g}</text>',
+        ]
+    for x in (x for x in xs if x == xs[0] or x % max(1, len(xs) // 4) == 0):
+        parts.append(f'<text x="{across(x):.1f}" y="{top + height + 18}" text-anchor="middle">{x:,}</text>')
+    parts += _named_lines(lines, colours, across, down, right=left + width)
+    return _svg(parts, left + width + right, top + height + 36)
+
+
+def _svg(parts, width, height):
+    """A whole picture."""
+    body = "\n".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" font-family="sans-serif" font-size="13">\n'
+        f'<style>{THEMES}</style>\n<rect class="ground" width="100%" height="100%"/>\n{body}\n</svg>\n'
+    )
