@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tf_finetune import errors
-from tf_finetune.cli.main import main
+from tf_finetune.cli.main import COMMANDS, main
 from tf_finetune.cli.session import VERBOSE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +91,7 @@ def test_an_interrupt_exits_130_and_passes_its_words_on(run, verb) -> None:
         (("fitt",), "There is no command 'fitt'. Did you mean 'fit'? See: tf-finetune --help"),
         (
             ("qqq",),
-            "There is no command 'qqq'. Commands are fit, launch, reproduce, evaluate, predict, export, verify, serve, "
-            "smoke, versions, promote, rollback, prune, init, config. See:",
+            f"There is no command 'qqq'. Commands are {', '.join(COMMANDS)}. See:",
         ),
         (("config", "shwo"), "There is no command 'shwo'. Did you mean 'show'? See: tf-finetune config --help"),
         (("fit", "--epoch", "3"), "No such option"),

@@ -21,6 +21,7 @@ OTHER = {
     "tsv_quoting": "csv",
     "on_bad_row": "skip",
     "validation_split": 0.1,
+    "split_seed": 7,
     "max_train_samples": 10**12,
     "max_length": 64,
     "truncate": "tail",

@@ -21,6 +21,7 @@ GIVEN: dict[str, Any] = {
     "tsv_quoting": "csv",
     "on_bad_row": "skip",
     "validation_split": 0.2,
+    "split_seed": 3,
     "max_train_samples": 10,
 }
 
@@ -57,7 +58,8 @@ def test_an_option_works_or_is_refused(option: str, kind: str) -> None:
 
 @pytest.mark.parametrize("option", GIVEN)
 def test_the_embedded_sample_takes_few_options(option: str) -> None:
-    assert refused(DataConfig(**{option: GIVEN[option]})) == (option not in ("validation_split", "max_train_samples"))
+    useful = ("validation_split", "split_seed", "max_train_samples")
+    assert refused(DataConfig(**{option: GIVEN[option]})) == (option not in useful)
 
 
 def test_an_option_for_one_of_several_sources_is_accepted() -> None:

@@ -23,7 +23,7 @@ _KINDS = {
 }
 
 # what can be said about the embedded sample; all else describes data that is not there
-_SAMPLE = ("data", "validation_split", "max_train_samples")
+_SAMPLE = ("data", "validation_split", "split_seed", "max_train_samples")
 
 _LABELS = ("label_column", "label_map")
 
