@@ -2,7 +2,7 @@
 """Tuning: what a trial costs beyond its training, and whether memory grows from trial to trial.
 
 scripts/benchmark_tuning.py --sst2 SST2 [--rounds 3] [--trials 4] [--memory-trials 20] [--json FILE] [--plot FILE.svg]
-scripts/benchmark_tuning.py --sst2 SST2 --quick     one round of two trials, under three minutes
+scripts/benchmark_tuning.py --sst2 SST2 --quick     one round of two trials: two CPU minutes, not thirty
 
 SST2 is a folder with train.tsv and validation.tsv, the first phrases of which are trained on for one epoch a trial; the
 learning rate alone is searched, so that all trials are the same work. `tf_finetune.tune` trains each trial in a process
