@@ -49,6 +49,7 @@ _HOMES = {
     "Comparison": "evaluation.comparison",
     "Evaluation": "evaluation.evaluation",
     "Scores": "evaluation.metrics",
+    "calibrate": "evaluation.calibration",
     "compare": "evaluation.compare",
     "compute_scores": "evaluation.metrics",
     "evaluate": "evaluation.evaluate",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from tf_finetune.audit.inspect import inspect
     from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
     from tf_finetune.data import Examples, Splits, load_splits, read_examples, split_examples
+    from tf_finetune.evaluation.calibration import calibrate
     from tf_finetune.evaluation.compare import compare
     from tf_finetune.evaluation.comparison import Comparison
     from tf_finetune.evaluation.evaluate import evaluate

@@ -7,11 +7,13 @@ saved_models/<name>/
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tf_finetune.errors import RunError
 from tf_finetune.files import read_json
@@ -33,6 +35,9 @@ class Manifest:
         truncate: Which part of a longer text is kept.
         run_id: Names the run in its exports.
         weights_sha256: SHA-256 of the weight file.
+        temperature: What the logits are divided by before the softmax; 1 in a run that is not calibrated.
+        thresholds: Lowest probability with which each class is accepted, None where it never is; empty without an
+            operating point.
     """
 
     label_names: tuple[str, ...]
@@ -41,6 +46,8 @@ class Manifest:
     truncate: str
     run_id: str
     weights_sha256: str
+    temperature: float = 1.0
+    thresholds: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,11 @@ class ModelFolder:
         return self.run / "validation_logits.npz"
 
     @property
+    def calibration(self) -> Path:
+        """Temperature and operating point, if there are any; without the file the run is not calibrated."""
+        return self.run / "calibration.json"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard logs."""
         return self.run / "logs"
@@ -138,11 +150,14 @@ class ModelFolder:
         """Whether the run was finished."""
         return self.complete.is_file()
 
-    def read_manifest(self) -> Manifest:
+    def read_manifest(self, *, calibrated: bool = True) -> Manifest:
         """What a user of the finished run needs to know of it.
 
+        Args:
+            calibrated: Whether its calibration is read, too.
+
         Raises:
-            RunError: The folder holds no finished run, or its manifest is damaged.
+            RunError: The folder holds no finished run, or its manifest or calibration is damaged.
         """
         self.require_complete()
         values = read_json(self.complete)
@@ -150,7 +165,7 @@ class ModelFolder:
             labels = json.loads(self.labels.read_text(encoding="utf-8"))
             if not (isinstance(labels, list) and len(labels) > 1 and all(isinstance(name, str) for name in labels)):
                 raise ValueError("expected a list of two or more class names")
-            return Manifest(
+            manifest = Manifest(
                 label_names=tuple(labels),
                 pairs=bool(values["pairs"]),
                 max_length=int(values["max_length"]),
@@ -162,6 +177,26 @@ class ModelFolder:
             raise RunError(
                 f"The run in {self.path} is damaged ({self.labels.name} or {self.complete.name}): {error}"
             ) from error
+        return self._calibrated(manifest) if calibrated and self.calibration.is_file() else manifest
+
+    def _calibrated(self, manifest: Manifest) -> Manifest:
+        """The manifest with what calibration.json says."""
+        values = read_json(self.calibration)
+        try:
+            if values["format"] != FORMAT or values["weights_sha256"] != manifest.weights_sha256:
+                raise ValueError("it is of other weights, or of another format")
+            temperature, point = values["temperature"]["value"], values["operating_point"]
+            thresholds = [] if point is None else [point["classes"][name]["threshold"] for name in manifest.label_names]
+            if not _lies(temperature, 1e-3, 1e3):
+                raise ValueError(f"the temperature is {temperature!r:.80}")
+            if not all(threshold is None or _lies(threshold, 0, 1) for threshold in thresholds):
+                raise ValueError(f"the thresholds are {thresholds!r:.80}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.calibration} is damaged, or of another run: {error}. Write it again: tf-finetune calibrate "
+                f"{shlex.quote(str(self.path))}; or remove it for probabilities that are not calibrated."
+            ) from error
+        return dataclasses.replace(manifest, temperature=float(temperature), thresholds=tuple(thresholds))
 
     def versions(self) -> list[int]:
         """Version numbers of the exports, ascending."""
@@ -199,6 +234,11 @@ class ModelFolder:
         found = read_json(self.complete).get("format")
         if found != FORMAT:
             raise RunError(f"{self.complete} has format {found!r}; this version of tf_finetune reads format {FORMAT}.")
+
+
+def _lies(value: Any, low: float, high: float) -> bool:
+    """Whether a value of JSON is a number in a range."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
 def is_version(name: str) -> bool:

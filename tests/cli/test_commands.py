@@ -94,19 +94,29 @@ def other_value(option) -> str:
         "devices": "cpu",
         "save_every": "7steps",
         "resume": "auto",
+        "threshold_for": "recall=0.9",
     }
     by_kind = {int: "7", float: "0.25", str: "words", tuple: "words.csv"}
     return special.get(option.key) or by_kind[option.kind]
 
 
-NEEDED = {"patience": {"epochs": "9"}, "data_dir": {"data": "tfds:x"}, "force": {"resume": "auto"}}
+NEEDED = {
+    "patience": {"epochs": "9"},
+    "data_dir": {"data": "tfds:x"},
+    "force": {"resume": "auto"},
+    "threshold_for": {"calibrate": True},
+}
 """Option to what it does not go without."""
+
+
+def words_of(needed: dict) -> list[str]:
+    return [word for key, value in needed.items() for word in [OPTIONS[key].flag, *([] if value is True else [value])]]
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.flag)
 def test_every_flag_reaches_its_field_and_no_other(run, option) -> None:
     needed = NEEDED.get(option.key, {})
-    extra = [word for key, value in needed.items() for word in (OPTIONS[key].flag, value)]
+    extra = words_of(needed)
     if option.kind is bool:
         value: object = option.default is not True
         flag = [option.flag if value else f"--no-{option.flag[2:]}"]
@@ -123,7 +133,7 @@ def test_every_flag_reaches_its_field_and_no_other(run, option) -> None:
 @pytest.mark.parametrize("option", [option for option in OPTIONS.values() if option.kind is bool], ids=lambda o: o.flag)
 def test_a_flag_overrides_the_file_in_both_directions(run, tmp_path: Path, option) -> None:
     file = tmp_path / "run.yaml"
-    extra = [word for key, value in NEEDED.get(option.key, {}).items() for word in (OPTIONS[key].flag, value)]
+    extra = words_of(NEEDED.get(option.key, {}))
     show = ["config", "show", "--config", str(file), *extra]
     for in_file, flag in ((True, f"--no-{option.flag[2:]}"), (False, option.flag)):
         file.write_text(f"{option.section}: {{{option.key}: {str(in_file).lower()}}}")

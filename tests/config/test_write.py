@@ -50,6 +50,8 @@ OTHER = {
     "seed": 0,
     "deterministic": False,
     "tensorboard": True,
+    "calibrate": True,
+    "threshold_for": "coverage=0.8",
     "export": False,
     "output": "010",
     "overwrite": False,

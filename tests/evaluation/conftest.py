@@ -19,6 +19,7 @@ class FakePredictor:
     label_names: tuple[str, ...] = ("negative", "positive")
     has_pairs: bool = False
     fails_on: str | None = None
+    thresholds: tuple[float | None, ...] = ()
     asked: list[list[str]] = field(default_factory=list)
     pairs: list[str] = field(default_factory=list)
     loads: int = 0
@@ -49,6 +50,8 @@ def predictor(monkeypatch):
     monkeypatch.setattr(
         ModelFolder,
         "read_manifest",
-        lambda self: types.SimpleNamespace(label_names=fake.label_names, pairs=fake.has_pairs),
+        lambda self: types.SimpleNamespace(
+            label_names=fake.label_names, pairs=fake.has_pairs, thresholds=fake.thresholds
+        ),
     )
     return fake

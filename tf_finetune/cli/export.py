@@ -48,8 +48,9 @@ def export(
     """Write a SavedModel of a trained model for TensorFlow Serving.
 
     MODEL_FOLDER is what fit wrote: saved_models/NAME. The default signature takes texts and tokenizes them exactly as
-    in training, where the tokenizer allows it; token_ids takes token ids. Everything is compared with the trained model
-    before it is published. Prints the new version's folder.
+    in training, where the tokenizer allows it; token_ids takes token ids. Probabilities are calibrated as the run is,
+    and its thresholds give an output decision. Everything is compared with the trained model before it is published.
+    Prints the new version's folder.
     """
     from tf_finetune.serving.export import export as export_run
 

@@ -25,6 +25,9 @@ COMMANDS: dict[str, Entry] = {
     "reproduce": Entry(
         "tf_finetune.cli.reproduce", "reproduce", "Make a finished run again, and compare both to the last bit."
     ),
+    "calibrate": Entry(
+        "tf_finetune.cli.calibrate", "calibrate", "Make the probabilities of a trained model believable."
+    ),
     "evaluate": Entry("tf_finetune.cli.evaluate", "evaluate", "Score a trained model on labelled texts."),
     "compare": Entry(
         "tf_finetune.cli.compare", "compare", "Tell which of two trained models is better, and how sure that is."

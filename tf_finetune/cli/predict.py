@@ -37,7 +37,8 @@ def predict(ctx: click.Context, model_folder: str, output: str | None, overwrite
 
     MODEL_FOLDER is what fit wrote, saved_models/NAME, or one export of it, saved_models/NAME/N. The newest export of
     the run answers, in TensorFlow alone; without one that takes texts, the run does. Every input column is kept; label,
-    confidence and one prob_<label> for each class are added.
+    confidence and one prob_<label> for each class are added, and a decision (the label or uncertain) where calibrate
+    has chosen thresholds.
     """
     fields = given_fields(ctx)
     data = fields.pop("data", ())

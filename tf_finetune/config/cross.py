@@ -8,6 +8,7 @@ from typing import Any
 from tf_finetune.config.devices import named_gpus
 from tf_finetune.config.option import Option
 from tf_finetune.config.save_every import parse_save_every
+from tf_finetune.config.threshold_for import parse_threshold_for
 from tf_finetune.errors import ConfigError
 
 __all__ = ["cross_faults"]
@@ -142,6 +143,19 @@ def _check_resume(values: Values, options: Mapping[str, Option]) -> str | None:
     return None
 
 
+def _check_threshold_for(values: Values, options: Mapping[str, Option]) -> str | None:
+    text = values["threshold_for"]
+    if text is None:
+        return None
+    if not values["calibrate"]:
+        return f"--threshold-for {text:.80} has no effect without --calibrate. Give both, or leave it out."
+    try:
+        parse_threshold_for(text)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], str | None]], ...] = (
     (("end_learning_rate", "learning_rate"), _check_rates),
     (("patience", "epochs"), _check_patience),
@@ -153,5 +167,6 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], st
     (("encoder", "jit_compile", "precision"), _check_encoder),
     (("devices",), _check_devices),
     (("save_every",), _check_save_every),
+    (("calibrate", "threshold_for"), _check_threshold_for),
     (("resume", "overwrite", "force"), _check_resume),
 )

@@ -181,6 +181,17 @@ class FitConfig(Section):
         None, "Same seed, data and machine give the same weights. Default: on without a GPU, off with one."
     )
     tensorboard: bool = option(False, "Write TensorBoard logs to run/logs.")
+    calibrate: bool = option(
+        False,
+        "Fit a temperature on the validation rows, which have chosen the epoch too, so that the probabilities of "
+        "predictions and exports can be believed.",
+    )
+    threshold_for: str | None = option(
+        None,
+        "With --calibrate: call predictions uncertain below a probability that reaches precision=, recall= or "
+        "coverage= on the validation rows, as in precision=0.95.",
+        metavar="TARGET",
+    )
 
 
 @dataclass(frozen=True)

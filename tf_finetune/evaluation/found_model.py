@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ class FoundModel:
         pairs: Whether the model takes sentence pairs.
         export: The export that answers; None if the run does.
         config: Configuration of the training, where the run is there.
+        thresholds: Lowest probability with which each class is accepted, None where it never is; empty without an
+            operating point.
     """
 
     path: Path
@@ -55,6 +58,7 @@ class FoundModel:
     pairs: bool
     export: ExportFolder | None
     config: Path | None
+    thresholds: tuple[float | None, ...] = ()
 
     def load(self, *, batch_size: int) -> Classifier:
         """Imports TensorFlow, and loads what was found.
@@ -79,7 +83,7 @@ def find_model(folder: str | Path) -> FoundModel:
     """Finds what answers for a folder, and logs it.
 
     A version folder answers itself. For a model folder, the newest export does that was made of its run as it is
-    (weights, labels, length) and takes texts, else the run. Without a run, the newest version does.
+    (weights, labels, length, calibration) and takes texts, else the run. Without a run, the newest version does.
 
     Args:
         folder: Model folder `saved_models/<name>`, or a version folder in it.
@@ -101,7 +105,9 @@ def find_model(folder: str | Path) -> FoundModel:
         logger.info("predicting with the run %s: %s", model.run, reason)
     else:
         logger.info("predicting with the export %s, which is of this run", export.path)
-    return FoundModel(model.path, manifest.label_names, manifest.pairs, export, model.config)
+    return FoundModel(
+        model.path, manifest.label_names, manifest.pairs, export, model.config, thresholds=manifest.thresholds
+    )
 
 
 def _found_export(export: ExportFolder) -> FoundModel:
@@ -116,7 +122,8 @@ def _found_export(export: ExportFolder) -> FoundModel:
     except RunError:
         is_beside = False
     logger.info("predicting with the export %s", export.path)
-    return FoundModel(export.path, info.label_names, info.pairs, export, run.config if is_beside else None)
+    config = run.config if is_beside else None
+    return FoundModel(export.path, info.label_names, info.pairs, export, config, thresholds=info.thresholds)
 
 
 def _export_of(model: ModelFolder, manifest: Manifest) -> tuple[ExportFolder | None, str]:
@@ -140,6 +147,9 @@ def _fault(export: ExportFolder, manifest: Manifest) -> str | None:
     differing = [name for name in SHARED if getattr(info, name) != getattr(manifest, name)]
     if differing:
         return f"has another {', '.join(differing)}"
+    if (info.temperature, info.thresholds) != (manifest.temperature, manifest.thresholds):
+        run = shlex.quote(str(export.path.parent))
+        return f"has another calibration than the run has now (to export the run as it is: tf-finetune export {run})"
     if info.padding_difference > TOLERANCE:
         return f"has logits that change by {info.padding_difference:.0e} with the padding of a batch"
     if not export.saved_model.is_file():

@@ -1,4 +1,4 @@
-"""The file `validation_logits.npz` of a run: what its weights answer to the validation rows, and what is right."""
+"""Logits: as probabilities, and in the file `validation_logits.npz` of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ import numpy as np
 from tf_finetune.errors import RunError
 from tf_finetune.files import whole_file
 
-__all__ = ["read_logits", "write_logits"]
+__all__ = ["read_logits", "softmax", "write_logits"]
+
+
+def softmax(logits: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
+    """Class probabilities float32 `[n, labels]` of logits `[n, labels]`, which are divided by the temperature."""
+    scaled = logits if temperature == 1 else logits / np.float32(temperature)
+    shifted = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
 
 
 def write_logits(path: Path, labels: np.ndarray, logits: np.ndarray) -> None:
-    """Writes labels int32 `[n]` and logits float32 `[n, labels]`, in the order of the rows."""
+    """Writes what the weights answer to the validation rows: labels int32 `[n]`, logits float32 `[n, labels]`."""
     with whole_file(path) as file:
         np.savez(file, labels=np.asarray(labels, np.int32), logits=np.asarray(logits, np.float32))
 

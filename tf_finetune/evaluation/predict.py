@@ -20,7 +20,7 @@ from tf_finetune.evaluation.writers import check_output, open_writer
 if TYPE_CHECKING:
     import numpy as np
 
-    from tf_finetune.evaluation.found_model import Classifier
+    from tf_finetune.evaluation.found_model import Classifier, FoundModel
 
 __all__ = ["PredictResult", "predict", "predict_lines"]
 
@@ -62,7 +62,8 @@ def predict(
     """Predicts every row of `data`, in constant memory.
 
     The output holds all input columns, then ``label``, ``confidence`` (the label's probability) and one
-    ``prob_<label>`` a class. Probabilities are rounded to seven digits, which is what float32 resolves.
+    ``prob_<label>`` a class. Probabilities are rounded to seven digits, which is what float32 resolves. A model with an
+    operating point has ``decision`` after the confidence: the label, or ``uncertain`` below its threshold.
 
     Args:
         folder: a model folder of ours, or a version folder in it; `find_model` says what answers.
@@ -93,7 +94,7 @@ def predict(
     text_name, pair_name = resolve_text_columns(columns, text_column, pair_column)
     _check_pairs(model.pairs, pair_name, columns)
     predictor = model.load(batch_size=batch_size)  # imports TensorFlow: after the checks
-    answers = ["label", "confidence", *(f"prob_{name}" for name in predictor.label_names)]
+    answers = [*_named(model), *(f"prob_{name}" for name in predictor.label_names)]
     renamed = _renamed(columns, answers)
     rows = empty = 0
     with open_writer(
@@ -105,7 +106,7 @@ def predict(
             inner = [row for _, _, row in chunk]
             texts = _texts(inner, text_name, places)
             pairs = None if pair_name is None else _texts(inner, pair_name, places)
-            found = _answers(predictor, texts, pairs, places)
+            found = _answers(model, predictor, texts, pairs, places)
             writer.write([[*map(row.get, columns), *answer] for row, answer in zip(inner, found, strict=True)])
             rows += len(chunk)
             empty += sum(not all(map(str.strip, both)) for both in zip(texts, pairs or texts, strict=True))
@@ -117,7 +118,8 @@ def predict_lines(folder: str, lines: TextIO, write: Callable[[str], None], *, b
 
     A line is a text, or text TAB pair for a model of sentence pairs; an empty line is an empty text. Each gets one line
     of JSON: ``{"text": ..., "label": ..., "confidence": ..., "probabilities": {name: ...}}``, with ``"pair"`` after
-    the text where there is one. The lines before a broken one are answered first. An interrupt leaves whole lines.
+    the text where there is one, and ``"decision"`` after the confidence where there is an operating point. The lines
+    before a broken one are answered first. An interrupt leaves whole lines.
 
     Args:
         folder: a model folder of ours, or a version folder in it; `find_model` says what answers.
@@ -133,15 +135,17 @@ def predict_lines(folder: str, lines: TextIO, write: Callable[[str], None], *, b
         ExportError: The export is damaged, or takes no texts.
         RunError: `folder` holds no finished run and no export.
     """
-    predictor = find_model(folder).load(batch_size=batch_size)
+    model = find_model(folder)
+    predictor = model.load(batch_size=batch_size)
+    names = _named(model)
     count = 0
     for fields, error in arriving_lines(lines, has_pairs=predictor.has_pairs):
         if fields:
             texts = [one[0] for one in fields]
             pairs = [one[1] for one in fields] if predictor.has_pairs else None
             places = [f"line {count + i}" for i in range(1, len(fields) + 1)]
-            for one, answer in zip(fields, _answers(predictor, texts, pairs, places), strict=True):
-                write(_json_line(one, answer, predictor.label_names))
+            for one, answer in zip(fields, _answers(model, predictor, texts, pairs, places), strict=True):
+                write(_json_line(one, names, answer, predictor.label_names))
             count += len(fields)
         if error is not None:
             raise error
@@ -186,10 +190,15 @@ def _texts(rows: Sequence[Mapping[str, Any]], column: str, places: Sequence[str]
     return texts
 
 
+def _named(model: FoundModel) -> list[str]:
+    """Names of the answers that stand before the probabilities."""
+    return ["label", "confidence", *(["decision"] if model.thresholds else [])]
+
+
 def _answers(
-    predictor: Classifier, texts: list[str], pairs: list[str] | None, places: Sequence[str]
+    model: FoundModel, predictor: Classifier, texts: list[str], pairs: list[str] | None, places: Sequence[str]
 ) -> list[list[Any]]:
-    """Label, confidence and all probabilities of each row."""
+    """What `_named` names and all probabilities of each row."""
     probabilities: np.ndarray = predictor.probabilities(texts, pairs)
     answers: list[list[Any]] = []
     for row, place in zip(probabilities.tolist(), places, strict=True):
@@ -198,12 +207,17 @@ def _answers(
         best = row.index(max(row))
         rounded = [round(p, DIGITS) for p in row]
         answers.append([predictor.label_names[best], rounded[best], *rounded])
+    if model.thresholds:
+        from tf_finetune.serving.decision import decide
+
+        decisions = decide(probabilities, predictor.label_names, model.thresholds)
+        for answer, decision in zip(answers, decisions, strict=True):
+            answer.insert(2, decision)
     return answers
 
 
-def _json_line(fields: Sequence[str], answer: Sequence[Any], label_names: Sequence[str]) -> str:
-    label, confidence, *probabilities = answer
+def _json_line(fields: Sequence[str], names: Sequence[str], answer: Sequence[Any], label_names: Sequence[str]) -> str:
     value = dict(zip(("text", "pair"), fields, strict=False))
-    named = dict(zip(label_names, probabilities, strict=True))
-    line = {**value, "label": label, "confidence": confidence, "probabilities": named}
+    named = dict(zip(label_names, answer[len(names) :], strict=True))
+    line = {**value, **dict(zip(names, answer, strict=False)), "probabilities": named}
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_finetune.backend import tf
 from tf_finetune.evaluation.batches import TOKENS_A_ROW, cut
+from tf_finetune.evaluation.logits import softmax
 from tf_finetune.model.trained import LoadedRun, load_run
 from tf_finetune.run import ModelFolder
 from tf_finetune.serving.exported import TOLERANCE
@@ -19,7 +20,7 @@ from tf_finetune.serving.graph.forward import own_logits, unpadded_logits
 from tf_finetune.tokens.encoder import TextEncoder
 from tf_finetune.tokens.table import TokenTable
 
-__all__ = ["Forward", "Predictor", "load_predictor", "make_forward", "softmax", "table_logits"]
+__all__ = ["Forward", "Predictor", "load_predictor", "make_forward", "table_logits"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +72,6 @@ def table_logits(forward: Forward, spec: dict[str, Any], table: TokenTable, *, b
     return restored
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Class probabilities float32 `[n, labels]` of logits `[n, labels]`."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
-
-
 @dataclass(frozen=True)
 class Predictor:
     """A loaded run.
@@ -87,6 +82,7 @@ class Predictor:
         forward: From `make_forward`.
         spec: The model's inputs.
         batch_size: Rows a batch, as in `table_logits`.
+        temperature: What the logits are divided by before the softmax; the run's calibration.
     """
 
     label_names: tuple[str, ...]
@@ -94,6 +90,7 @@ class Predictor:
     forward: Forward
     spec: dict[str, Any]
     batch_size: int
+    temperature: float = 1.0
 
     @property
     def has_pairs(self) -> bool:
@@ -105,7 +102,8 @@ class Predictor:
         if not texts:
             return np.zeros((0, len(self.label_names)), np.float32)
         table = TokenTable.of_texts(self.encoder, texts, pairs)
-        return softmax(table_logits(self.forward, self.spec, table, batch_size=self.batch_size))
+        logits = table_logits(self.forward, self.spec, table, batch_size=self.batch_size)
+        return softmax(logits, temperature=self.temperature)
 
 
 def _difference(loaded: LoadedRun, forward: Forward) -> float:
@@ -134,4 +132,5 @@ def load_predictor(folder: str | Path, *, batch_size: int = 32) -> Predictor:
         if not difference <= TOLERANCE:
             logger.warning("the unpadded encoder differs by %.0e from the model's own, which is used", difference)
             forward = make_forward(loaded.model, loaded.spec, unpadded=False)
-    return Predictor(loaded.manifest.label_names, loaded.encoder, forward, loaded.spec, batch_size)
+    manifest = loaded.manifest
+    return Predictor(manifest.label_names, loaded.encoder, forward, loaded.spec, batch_size, manifest.temperature)

@@ -64,7 +64,7 @@ def record_answers(loaded: LoadedRun, rows: Sequence[Row], *, columns: Sequence[
                 text_pair=pair,
                 token_ids={name: inputs[name][0].tolist() for name in columns},
                 logits=logits.tolist(),
-                probabilities=tf.nn.softmax(logits).numpy().tolist(),
+                probabilities=tf.nn.softmax(logits / np.float32(loaded.manifest.temperature)).numpy().tolist(),
                 label_id=best,
                 label=loaded.manifest.label_names[best],
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from tf_finetune.errors import ExportError
+from tf_finetune.serving.decision import decide, limits
 from tf_finetune.serving.exported import Answer, ExportInfo
 from tf_finetune.serving.formats.wire import field
 
@@ -56,8 +57,9 @@ def compare(
         call: The signature.
         columns: Its inputs.
         answers: What was recorded.
-        info: Says what the labels are, and how token ids are padded.
-        tolerance: Largest difference of a logit (of a score, for `classify`).
+        info: Says what the labels are, how token ids are padded, and how probabilities are calibrated.
+        tolerance: Largest difference of a logit; of a probability as much, or, with a temperature below 1, as much as
+            that makes of it.
 
     Returns:
         The largest difference.
@@ -72,16 +74,20 @@ def compare(
     scores = "scores" in found
     logits = _take(found, "scores" if scores else "logits", shape)
     expected = np.array([answer.probabilities if scores else answer.logits for answer in answers], np.float32)
+    slack = tolerance / min(1.0, info.temperature)  # of a probability
+    allowed = slack if scores else tolerance
     differences = np.abs(logits - expected).max(axis=1)
     labels = _labels(found, info, shape)
     for answer, difference, label in zip(answers, differences, labels):
-        if not difference <= tolerance or label != answer.label:
+        if not difference <= allowed or label != answer.label:
             raise ExportError(
                 f"{answer.text[:100]!r} gets {label!r} instead of {answer.label!r}; the largest difference of a "
-                f"{'score' if scores else 'logit'} is {difference:.1e}, allowed are {tolerance:.0e}."
+                f"{'score' if scores else 'logit'} is {difference:.1e}, allowed are {allowed:.0e}."
             )
     if not scores:
-        _compare_rest(found, answers, shape, tolerance)
+        _compare_rest(found, answers, shape, slack)
+        if info.thresholds:
+            _compare_decisions(found, answers, info, slack)
     return float(differences.max())
 
 
@@ -108,6 +114,21 @@ def _compare_rest(
     for name, (expected, dimensions) in wanted.items():
         if not np.abs(_take(found, name, dimensions) - expected).max() <= tolerance:
             raise ExportError(f"The output {name} differs from the recorded one by more than {tolerance:.0e}.")
+
+
+def _compare_decisions(
+    found: Mapping[str, np.ndarray], answers: Sequence[Answer], info: ExportInfo, tolerance: float
+) -> None:
+    """The output `decision`; of a probability that lies on the threshold, it may be either."""
+    probabilities = np.array([answer.probabilities for answer in answers], np.float32).reshape(
+        -1, len(info.label_names)
+    )
+    expected = decide(probabilities, info.label_names, info.thresholds)
+    lowest = limits(info.thresholds)[probabilities.argmax(axis=1)]
+    is_clear = np.abs(probabilities.max(axis=1) - lowest) > tolerance
+    for answer, given, right, clear in zip(answers, _take(found, "decision", (len(answers),)), expected, is_clear):
+        if clear and given.decode() != right:
+            raise ExportError(f"{answer.text[:100]!r} gets the decision {given.decode()!r} instead of {right!r}.")
 
 
 def _compare_ids(found: Mapping[str, np.ndarray], answers: Sequence[Answer]) -> float:

@@ -46,7 +46,8 @@ def export(
     """Writes a finished run as a SavedModel that TensorFlow Serving loads.
 
     All signatures but ``classify`` answer with `logits` and `probabilities` float32 `[batch, labels]`, `confidence`
-    float32, `label_id` int32 and `label` string `[batch]`:
+    float32, `label_id` int32 and `label` string `[batch]`; of a run with an operating point also `decision` string
+    `[batch]`, the label or ``uncertain``. Probabilities are calibrated as the run is; the logits are the model's own:
 
     - ``text``, the default: `text` string `[batch]` (and `text_pair`), tokenized in the graph exactly as in training.
       ``tokenize`` shows the ids. Left out, with the reason in the log, where the tokenizer is not proven exact.
@@ -141,6 +142,8 @@ def _describe(loaded: LoadedRun, name: str, signatures: Sequence[str] | None) ->
         largest_difference=0.0,
         padding_difference=0.0,
         packages={package: metadata.version(package) for package in PACKAGES},
+        temperature=loaded.manifest.temperature,
+        thresholds=loaded.manifest.thresholds,
     )
 
 

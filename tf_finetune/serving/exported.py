@@ -62,6 +62,10 @@ class ExportInfo:
             architectures (MobileBERT looks at the next position). Above the tolerance of a check, the recorded
             answers hold for texts that are sent one by one, and batches of unequal lengths are not compared.
         packages: Package name to the version that wrote the export.
+        temperature: What the graph divides the logits by before the softmax: the run's calibration. The output `logits`
+            is the model's own.
+        thresholds: Lowest probability with which each class is accepted, None where it never is; empty without an
+            operating point, when there is no output `decision`.
     """
 
     version: int
@@ -81,6 +85,8 @@ class ExportInfo:
     largest_difference: float
     padding_difference: float
     packages: Mapping[str, str]
+    temperature: float = 1.0
+    thresholds: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Answer:
         text_pair: The second text of a pair, or None.
         token_ids: One row of the signature `token_ids`: input name to its values, unpadded.
         logits: float32 `[labels]`.
-        probabilities: float32 `[labels]`.
+        probabilities: float32 `[labels]`, calibrated as the run is.
         label_id: Index of the highest logit.
         label: Its name.
     """
@@ -159,7 +165,13 @@ class ExportFolder:
         Raises:
             ExportError: It is missing, damaged or of another format.
         """
-        return _from_dict(ExportInfo, self._read(self.info), self.info)
+        info = _from_dict(ExportInfo, self._read(self.info), self.info)
+        if not info.temperature > 0 or len(info.thresholds) not in (0, len(info.label_names)):
+            raise ExportError(
+                f"{self.info} is damaged: temperature {info.temperature}, {len(info.thresholds)} thresholds of "
+                f"{len(info.label_names)} classes."
+            )
+        return info
 
     def read_answers(self) -> list[Answer]:
         """The recorded answers.
@@ -214,13 +226,15 @@ def find_export(folder: str | Path) -> ExportFolder:
 
 
 def _from_dict(kind: type[Record], values: Any, path: Path) -> Record:
-    """A dataclass from JSON; every field must be there, with a value of its kind."""
-    fields = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != set(fields):
+    """A dataclass from JSON; every field without a default must be there, all with a value of their kind."""
+    declared_fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    fields = {field.name: field.type for field in declared_fields}
+    needed = {field.name for field in declared_fields if field.default is dataclasses.MISSING}
+    if not isinstance(values, dict) or not needed <= set(values) <= set(fields):
         raise ExportError(f"{path} is damaged: expected the keys {', '.join(fields)}.")
-    for name, declared in fields.items():
-        if not _fits(values[name], str(declared)):
-            raise ExportError(f"{path} is damaged: {name} is {values[name]!r:.200}, expected {declared}.")
+    for name, value in values.items():
+        if not _fits(value, str(fields[name])):
+            raise ExportError(f"{path} is damaged: {name} is {value!r:.200}, expected {fields[name]}.")
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
@@ -242,5 +256,6 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "float": (int, float),
     "str | None": (str, type(None)),
+    "float | None": (int, float, type(None)),
 }
 """A field's annotation -> what it is in JSON."""

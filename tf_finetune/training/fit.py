@@ -19,6 +19,7 @@ from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Splits
 from tf_finetune.data.recorded import write_texts
 from tf_finetune.errors import TrainingStopped
+from tf_finetune.evaluation.operating_point import check_label_names
 from tf_finetune.files import file_sha256, read_json, write_json, write_text
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.run import FORMAT, ModelFolder
@@ -98,6 +99,8 @@ def fit(
         folder = output_folder(config)
         resumes = goes_on(folder, config, writes=writes)
         splits, checkpoint = load_inputs(config)
+        if config.fit.threshold_for is not None:
+            check_label_names(splits.train.label_names)
         if not uses_test:
             splits = dataclasses.replace(splits, test=None)
         if writes:

@@ -18,8 +18,8 @@ __all__ = ["describe_identity", "differences", "is_about_the_machine"]
 PACKAGES = ("tf_finetune", "tensorflow", "tf_keras", "transformers", "tokenizers", "numpy")
 """Packages that compute, or whose files are computed with."""
 
-WITHOUT_EFFECT = {"cache_dir", "tensorboard"}
-"""Options of the sections `tokens`, `model` and `fit` that the result does not follow from. What is in the data and in
+WITHOUT_EFFECT = {"cache_dir", "tensorboard", "calibrate", "threshold_for"}
+"""Options of the sections `tokens`, `model` and `fit` that the weights do not follow from. What is in the data and in
 the pretrained model counts, not where they lie."""
 
 TOKENIZER_FILES = ("*token*.json", "vocab.*", "merges.txt", "*.model", "*.codes")

@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+import numpy as np
+
 from tf_finetune.backend import error_words, keras, tf
 from tf_finetune.config import Config
 from tf_finetune.config.save_every import parse_save_every
+from tf_finetune.config.threshold_for import parse_threshold_for
 from tf_finetune.data import Splits
 from tf_finetune.errors import LossError, RunError, TrainingStopped
-from tf_finetune.evaluation.logits import write_logits
+from tf_finetune.evaluation.calibration import calibrate_answers, write_calibration
+from tf_finetune.evaluation.calibration_table import calibration_lines
+from tf_finetune.evaluation.logits import softmax, write_logits
 from tf_finetune.evaluation.metrics import compute_scores
-from tf_finetune.evaluation.predictor import make_forward, softmax, table_logits
-from tf_finetune.files import write_json
+from tf_finetune.evaluation.predictor import make_forward, table_logits
+from tf_finetune.files import file_sha256, write_json
 from tf_finetune.run import ModelFolder
 from tf_finetune.training.checkpoints.callback import Checkpointing, StopTraining
 from tf_finetune.training.checkpoints.record import Record
@@ -181,14 +186,36 @@ def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepare
     """Saves the model, scores it on the validation and the test rows, and writes the scores."""
     _save_model(folder, prepared)
     forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
-    scores = {}
+    scores, answers = {}, {}
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
         if table is not None:
             logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
             if name == "validation":
                 write_logits(folder.validation_logits, table.labels, logits)
             scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names).to_dict()
+            answers[name] = (table.labels, logits)
     write_json(folder.metrics, scores)
+    folder.calibration.unlink(missing_ok=True)  # of a run that was killed here, and is gone on with
+    if config.fit.calibrate:
+        _calibrate(folder, config, splits.train.label_names, *answers["validation"], test=answers.get("test"))
+
+
+def _calibrate(
+    folder: ModelFolder,
+    config: Config,
+    label_names: Sequence[str],
+    labels: np.ndarray,
+    logits: np.ndarray,
+    *,
+    test: tuple[np.ndarray, np.ndarray] | None,
+) -> None:
+    """Writes the calibration; the arguments but the first two are those of `calibrate_answers`."""
+    wanted = config.fit.threshold_for
+    target = None if wanted is None else parse_threshold_for(wanted)
+    found = calibrate_answers(labels, logits, label_names, target=target, test=test)
+    write_calibration(folder, found, weights_sha256=file_sha256(folder.model / "model.safetensors"))
+    for line in calibration_lines(found):
+        logger.info("%s", line)
 
 
 def _save_model(folder: ModelFolder, prepared: Prepared) -> None:

@@ -22,6 +22,7 @@ class Prediction:
         confidence: Its probability.
         probabilities: Of all classes, in index order.
         logits: Of all classes, in index order.
+        decision: The label, or ``uncertain`` below its threshold; None of a model without an operating point.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Prediction:
     confidence: float
     probabilities: tuple[float, ...]
     logits: tuple[float, ...]
+    decision: str | None = None
 
 
 def read_predictions(answer: Mapping[str, Any], count: int) -> list[Prediction]:
@@ -61,11 +63,13 @@ def _prediction(row: Any, number: int) -> Prediction:
             f"The server answers something else than our exports do. Expected {', '.join(KINDS)}. Received: {found}. "
             "Is it the model that you mean?"
         )
-    for name, is_right in KINDS.items():
-        if not is_right(row[name]):
+    for name, is_right in {**KINDS, **OPTIONAL}.items():
+        if not is_right(row.get(name)):
             raise ServingError(f"The server answers {name} {str(row[name])[:100]} in row {number} of a batch.")
     probabilities, logits = tuple(map(float, row["probabilities"])), tuple(map(float, row["logits"]))
-    return Prediction(row["label"], row["label_id"], float(row["confidence"]), probabilities, logits)
+    return Prediction(
+        row["label"], row["label_id"], float(row["confidence"]), probabilities, logits, row.get("decision")
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -87,3 +91,6 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "logits": _is_row,
 }
 """Output of our signatures -> whether a value can be one."""
+
+OPTIONAL: dict[str, Callable[[Any], bool]] = {"decision": lambda value: value is None or isinstance(value, str)}
+"""Output that not every model has -> whether a value can be one."""

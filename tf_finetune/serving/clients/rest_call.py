@@ -16,7 +16,7 @@ from tf_finetune.serving.comparison import Call
 
 __all__ = ["rest_classify", "rest_columns", "rest_rows"]
 
-STRINGS = ("label", "classes")
+STRINGS = ("label", "classes", "decision")
 """Outputs of our signatures that are strings; all others are numbers."""
 
 LARGEST_NUMBER = float(1 << 62)

@@ -42,6 +42,8 @@ def save(loaded: LoadedRun, folder: Path, *, signatures: Sequence[str], unpadded
         longest=longest_input(loaded.model.config.to_dict()),
         tokenizer=GraphTokenizer(loaded.encoder) if takes_texts else None,
         unpadded=unpadded,
+        temperature=loaded.manifest.temperature,
+        thresholds=loaded.manifest.thresholds,
     )
     functions: dict[str, Any] = {}
     if "token_ids" in signatures:

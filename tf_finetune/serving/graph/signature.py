@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_finetune.backend import tf
+from tf_finetune.serving.decision import UNCERTAIN, limits
 from tf_finetune.serving.graph.forward import forward_of_all_sizes
 from tf_finetune.serving.graph.graph_tokenizer import GraphTokenizer
 from tf_finetune.tokens.template import Template
@@ -54,6 +55,9 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         longest: Most tokens that the model takes; None without a limit.
         tokenizer: The tokenizer in the graph; None where there is none that is exact.
         unpadded: Whether the unpadded encoder may be used; see `forward_of_all_sizes`.
+        temperature: What the logits are divided by before the softmax.
+        thresholds: Lowest probability with which each class is accepted, None where it never is; without any, there
+            is no output `decision`.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         longest: int | None = None,
         tokenizer: GraphTokenizer | None = None,
         unpadded: bool = True,
+        temperature: float = 1.0,
+        thresholds: Sequence[float | None] = (),
     ) -> None:
         super().__init__(name="classifier")
         self.model_variables = list(model.variables)
@@ -74,6 +80,8 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         self._spec = spec
         self._template = template
         self._longest = longest
+        self._temperature = temperature
+        self._thresholds = tuple(thresholds)
         self.types = type_rule(template, takes_types="token_type_ids" in spec)
         self._forward = forward_of_all_sizes(model, spec, unpadded=unpadded)
 
@@ -120,7 +128,7 @@ class ServingModule(tf.Module):  # type: ignore[misc]
 
         def classify(inputs: Any) -> dict[str, Any]:
             features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.text_columns}
-            probabilities = tf.nn.softmax(self._logits_of_texts(tf.io.parse_example(inputs, features)))
+            probabilities = self._probabilities(self._logits_of_texts(tf.io.parse_example(inputs, features)))
             names = tf.constant([self._label_names])  # [1, labels]
             return {"classes": tf.tile(names, [tf.shape(inputs)[0], 1]), "scores": probabilities}
 
@@ -165,14 +173,22 @@ class ServingModule(tf.Module):  # type: ignore[misc]
             checks.append(tf.debugging.assert_less_equal(shape[1], self._longest, message))
         return checks
 
+    def _probabilities(self, logits: Any) -> Any:
+        """Calibrated probabilities `[batch, labels]`."""
+        return tf.nn.softmax(logits if self._temperature == 1 else logits / self._temperature)
+
     def _answer(self, logits: Any) -> dict[str, Any]:
         """Outputs of a signature, each with the batch as first dimension."""
-        probabilities = tf.nn.softmax(logits)  # [batch, labels]
+        probabilities = self._probabilities(logits)
         label_id = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [batch]
-        return {
+        answer = {
             "logits": logits,
             "probabilities": probabilities,
             "confidence": tf.reduce_max(probabilities, axis=-1),
             "label_id": label_id,
             "label": tf.gather(tf.constant(self._label_names), label_id),
         }
+        if self._thresholds:
+            lowest = tf.gather(tf.constant(limits(self._thresholds)), label_id)
+            answer["decision"] = tf.where(answer["confidence"] >= lowest, answer["label"], UNCERTAIN)
+        return answer

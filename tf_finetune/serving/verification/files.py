@@ -100,6 +100,12 @@ def look_at_run(exported: ExportFolder) -> Seen:
         ours, theirs = getattr(info, name), getattr(manifest, name)
         if ours != theirs:
             raise ExportError(f"{exported.info} has {name} {ours!r}, the run has {theirs!r}.")
+    if (info.temperature, info.thresholds) != (manifest.temperature, manifest.thresholds):
+        raise ExportError(
+            f"The export has another calibration than the run: temperature {info.temperature:.4g} and thresholds "
+            f"{list(info.thresholds)!r:.100}, the run has {manifest.temperature:.4g} and "
+            f"{list(manifest.thresholds)!r:.100}. Export it again, or leave the run out: --no-against-run."
+        )
     return f"the export is of this run, {info.run_id}, with the same weights and labels", {"run_id": info.run_id}
 
 

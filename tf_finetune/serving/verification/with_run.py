@@ -46,6 +46,11 @@ def _answer_again(exported: ExportFolder, tolerance: float) -> tuple[str, dict[s
                 f"The run's model answers {answer.text[:100]!r} with {again.label!r}, recorded is {answer.label!r}; "
                 f"the largest difference of a logit is {difference:.1e}, allowed are {tolerance:.0e}."
             )
+        apart = float(np.abs(np.array(answer.probabilities) - again.probabilities).max())
+        if not apart <= tolerance / min(1.0, info.temperature):
+            raise ExportError(
+                f"The probabilities recorded for {answer.text[:100]!r} differ by {apart:.1e} from those of the run."
+            )
         largest = max(largest, difference)
     message = f"{len(rows)} recorded answers made again, token ids equal, largest difference {largest:.1e}"
     return message, {"answers": len(rows), "largest_difference": largest}
