@@ -33,6 +33,9 @@ COMMANDS: dict[str, Entry] = {
         "tf_finetune.cli.compare", "compare", "Tell which of two trained models is better, and how sure that is."
     ),
     "predict": Entry("tf_finetune.cli.predict", "predict", "Classify texts with a trained model."),
+    "explain": Entry(
+        "tf_finetune.cli.explain", "explain", "Tell which words drove a trained model's answer to a text."
+    ),
     "export": Entry(
         "tf_finetune.cli.export", "export", "Write a SavedModel of a trained model for TensorFlow Serving."
     ),

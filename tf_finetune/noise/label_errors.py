@@ -1,0 +1,105 @@
+"""`LabelErrors`: rows whose label is likely wrong, and the file of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_finetune.files import write_text
+
+__all__ = ["COLUMNS", "LabelError", "LabelErrors", "write_label_errors"]
+
+COLUMNS = ("rank", "file", "row", "label", "suggested_label", "probability", "label_probability", "text", "pair")
+"""Of the file; the last one of sentence pairs alone."""
+
+
+@dataclass(frozen=True)
+class LabelError:
+    """A row whose label is likely wrong.
+
+    Attributes:
+        rank: From 1, the most likely one first.
+        index: Row among the examples, from 0.
+        file: Where it is from.
+        row: Line or row there; 0 if the file is one text.
+        label: The label that it has.
+        suggested: The label that it should have, by a model that has not seen it.
+        probability: Probability of the suggested label.
+        label_probability: Probability of the label that it has.
+        text: The text.
+        pair: The second sentence, or None.
+    """
+
+    rank: int
+    index: int
+    file: str
+    row: int
+    label: str
+    suggested: str
+    probability: float
+    label_probability: float
+    text: str
+    pair: str | None
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """What was found.
+
+    Attributes:
+        errors: The most likely ones first.
+        examined: Rows that were looked at.
+        left_out: Rows that could not be, since their class has a single text.
+        folds: Models that were trained.
+        accuracy: Share of the examined rows whose label the model that has not seen them agrees with.
+        label_names: Class names in index order.
+        joint: Rows by given label and by the class that they confidently belong to; see `confident_joint`.
+    """
+
+    errors: tuple[LabelError, ...]
+    examined: int
+    left_out: int
+    folds: int
+    accuracy: float
+    label_names: tuple[str, ...]
+    joint: tuple[tuple[int, ...], ...]
+
+    @property
+    def line(self) -> str:
+        """What was found, in a sentence."""
+        left_out = f" {self.left_out:,} rows of classes with a single text were left out." if self.left_out else ""
+        share = len(self.errors) / self.examined
+        return (
+            f"{len(self.errors):,} of {self.examined:,} labels ({share:.1%}) are likely wrong, by {self.folds} models "
+            f"that had not seen them, which agree with {self.accuracy:.1%} of all labels.{left_out}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        errors = [dict(vars(error)) for error in self.errors]
+        return {**vars(self), "errors": errors, "label_names": list(self.label_names), "joint": list(self.joint)}
+
+
+def write_label_errors(path: Path, found: LabelErrors) -> None:
+    """Writes the rows as CSV (UTF-8), to be looked through and corrected at their source.
+
+    Args:
+        path: The file, which is replaced.
+        found: What was found.
+    """
+    with io.StringIO(newline="") as file:
+        has_pairs = any(error.pair is not None for error in found.errors)
+        columns = COLUMNS if has_pairs else COLUMNS[:-1]
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cells(error)[: len(columns)] for error in found.errors])
+        write_text(path, file.getvalue())
+
+
+def _cells(error: LabelError) -> tuple[Any, ...]:
+    numbers = f"{error.probability:.4f}", f"{error.label_probability:.4f}"
+    place = error.file, error.row or ""
+    return (error.rank, *place, error.label, error.suggested, *numbers, error.text, error.pair)
