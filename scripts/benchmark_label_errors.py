@@ -6,7 +6,7 @@ scripts/benchmark_label_errors.py --data SST2/train.tsv --rows 4000 [--flipped 0
 DATA is labelled texts in any form that fit takes, whose labels are taken for right; what is wrong in them already
 counts against the precision. A seeded share of the labels is flipped, each to another class at random. Precision is the
 share of the rows found that were flipped, recall the share of the flipped rows that were found. Both are also given for
-half as many rows, the first of the list.
+the first half of the list and for its first 50 rows.
 """
 
 import argparse
@@ -76,10 +76,11 @@ def main(words=None):
         "accuracy": found.accuracy,
         "all": score(found.errors, flipped),
         "first half": score(found.errors[: len(found.errors) // 2], flipped),
+        "first 50": score(found.errors[:50], flipped),
         "seconds": round(time.monotonic() - started),
     }
     print(found.line)
-    for name in ("all", "first half"):
+    for name in ("all", "first half", "first 50"):
         print("{}: {found} found, precision {precision:.3f}, recall {recall:.3f}".format(name, **result[name]))
     if options.json:
         Path(options.json).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

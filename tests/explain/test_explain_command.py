@@ -75,6 +75,28 @@ def test_the_numbers_are_those_of_the_model(folder):
     assert [TEXT[word.start : word.end] for word in found.text.words] == TEXT.split()
 
 
+def test_both_sentences_of_a_pair_are_explained(tiny_run):
+    from tf_finetune.explain.embeddings import embedded_model
+    from tf_finetune.explain.explainer import Explainer
+    from tf_finetune.model.trained import load_run
+    from tf_finetune.tokens.encoder import TextEncoder
+
+    loaded = load_run(tiny_run.run)
+    encoder = TextEncoder(loaded.encoder.tokenizer, max_length=16, pairs=True)
+    explainer = Explainer(loaded.manifest.label_names, encoder, embedded_model(loaded.model, loaded.spec))
+    found = explainer.explain("the film was good .", "the plot , really bad !", label="positive")
+    assert [[one.text[word.start : word.end] for word in one.words] for one in found.texts] == [
+        "the film was good .".split(),
+        "the plot , really bad !".split(),
+    ]
+    assert found.is_complete
+    assert sum(word.attribution for one in found.texts for word in one.words) == pytest.approx(found.total)
+    assert found.to_dict()["pair"]["words"][4]["word"] == "bad"
+    assert format_explanation(found, colours=False).count("really") >= 1
+    with pytest.raises(TokenizerError, match="takes pairs of texts"):
+        explainer.explain("the film was good .")
+
+
 def test_an_empty_text_and_a_cut_one(folder):
     empty, long = explain_many(folder, ["", "awful " + "the film was great and " * 20])
     assert empty.text.words == () and empty.difference == 0 and empty.is_complete
