@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
-from tf_finetune.errors import TrainingStopped
+from tf_finetune.errors import TrainingStopped, TuningError
 from tf_finetune.files import read_json, write_json
 from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
 from tf_finetune.tuning.algorithms import HyperbandOracle, make_oracle
@@ -30,6 +31,8 @@ from tf_finetune.tuning.work import CHIEF, is_worker, tuner_name
 __all__ = ["take_part"]
 
 logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
 
 
 def take_part(
@@ -72,13 +75,36 @@ def take_part(
         oracle.replay(lives=lambda worker: is_chief and (folder.workers / worker).is_file())
     with guarding(folder, oracle) if is_chief else beating(folder, name):
         try:
-            tuner.search(verbose=0)
+            if is_chief:
+                _serve(tuner, stop)
+            else:
+                tuner.search(verbose=0)
         except Leave as leave:
             raise leave.reason from None
     if leads and oracle.failures >= FAILURES:
         logger.warning("%d trials have failed one after the other: the search ends", oracle.failures)
     if leads and any(trial.status == "RUNNING" for trial in oracle.trials.values()):
         raise TrainingStopped("All workers are gone, and trials are left.", exit_code=TEMPORARY_FAILURE)
+
+
+def _serve(tuner: TrialTuner, stop: StopRequest) -> None:
+    """Answers workers until they are done; in a thread, since keras-tuner's loop asks nobody whether to stop."""
+    errors: list[Exception] = []
+
+    def search() -> None:
+        try:
+            tuner.search(verbose=0)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=search, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if stop.is_due:  # all that it knows is in the ledger
+            raise TrainingStopped(exit_code=stop.exit_code)
+        thread.join(POLL_SECONDS)
+    if errors:
+        raise TuningError(f"The chief cannot serve its workers: {errors[0]}") from errors[0]
 
 
 def _oracle(folder: TuneFolder, search: Search) -> SearchOracle:

@@ -14,7 +14,7 @@ from tf_finetune.training.stopping import StopRequest
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.search import Search
 
-__all__ = ["CHIEF", "ONLY", "VARIABLES", "is_worker", "tuner_name", "work"]
+__all__ = ["CHIEF", "ONLY", "VARIABLES", "is_from_grpc", "is_worker", "tuner_name", "work"]
 
 VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 """keras-tuner's own environment variables: who this process is, and where the chief listens."""
@@ -66,7 +66,7 @@ def work(folder: ModelFolder | str | Path, *, max_hours: float | None = None, wa
         wait_seconds: How long to wait for the chief to begin.
 
     Raises:
-        RunError: No chief has begun a search there.
+        RunError: No chief has begun a search there, or it is gone.
         TuningError: No trial can be trained.
         TrainingStopped: It was asked to stop.
     """
@@ -76,8 +76,21 @@ def work(folder: ModelFolder | str | Path, *, max_hours: float | None = None, wa
     stop = StopRequest(max_hours)
     with stop.listening():
         search = _wait_for_search(tune, wait_seconds)
-        with stop.waiting():
-            take_part(tune, search, stop=stop)
+        try:
+            with stop.waiting():
+                take_part(tune, search, stop=stop)
+        except Exception as error:
+            if not is_from_grpc(error):
+                raise
+            raise RunError(
+                f"The chief does not answer any more ({error.__class__.__name__}). The trial is saved: start chief and "
+                "worker again with the same commands."
+            ) from error
+
+
+def is_from_grpc(error: BaseException) -> bool:
+    """Whether keras-tuner's connection has failed, which means that the chief is gone."""
+    return type(error).__module__.split(".")[0] == "grpc"
 
 
 def _wait_for_search(folder: TuneFolder, seconds: float) -> Search:

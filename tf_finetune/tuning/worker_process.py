@@ -21,7 +21,7 @@ from tf_finetune.run import ModelFolder
 from tf_finetune.training.stopping import TEMPORARY_FAILURE, StopRequest
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.search import Search
-from tf_finetune.tuning.work import is_worker
+from tf_finetune.tuning.work import is_from_grpc, is_worker
 
 __all__ = ["CHIEF_GONE", "main"]
 
@@ -52,7 +52,7 @@ def main(path: str, lock: str, command: str) -> int:
         write_json(folder.fatal, {"kind": type(error).__name__, "message": str(error)})
         return 1
     except Exception as error:
-        if type(error).__module__.split(".")[0] == "grpc":
+        if is_from_grpc(error):
             return CHIEF_GONE
         raise
     return 0
