@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from tf_finetune.cli.command import Command
+from tf_finetune.cli.html_page import checked_page
 from tf_finetune.cli.session import say, stdin_as, write_utf8
-from tf_finetune.errors import ConfigError, DataError
+from tf_finetune.errors import DataError
 
 __all__ = ["explain"]
 
@@ -44,7 +45,7 @@ def explain(
     embeddings, and checks that all words together make up the difference within 1 %. On a terminal words are coloured,
     unless NO_COLOR is set: blue towards the class, orange against it.
     """
-    path = _check_page(html, overwrite=overwrite)
+    path = checked_page(html, overwrite=overwrite)
     text = _read_stdin() if text == STDIN else text
 
     from tf_finetune.explain.explain import explain as explain_text
@@ -84,19 +85,3 @@ def _read_stdin() -> str:
     if len(text) > MOST_CHARACTERS:
         raise DataError(f"Standard input: expected one text of at most {MOST_CHARACTERS:,} characters.")
     return text.removesuffix("\n")
-
-
-def _check_page(html: str | None, *, overwrite: bool) -> Path | None:
-    """Refuses a page that cannot be written, before any work is done."""
-    if html is None:
-        if overwrite:
-            raise ConfigError("--overwrite: no effect without --html. Leave it out.")
-        return None
-    path = Path(os.path.expanduser(html))
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--html: expected a file that ends in .html. Received: {html}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--html {html}: there is no folder {path.parent}. Create it first.")
-    if path.is_dir() or (os.path.lexists(path) and not overwrite):
-        raise ConfigError(f"--html: {html} exists already. Give another name, or --overwrite to replace it.")
-    return path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tf_finetune.cli.command import Command
+from tf_finetune.cli.html_page import checked_page
 from tf_finetune.cli.options import field_params, given_fields
 from tf_finetune.cli.session import say, write_utf8
 from tf_finetune.config import DataConfig, TokensConfig
@@ -63,7 +63,7 @@ def inspect(
     and the longest texts. Without --data, looks at the embedded sample of reviews.
     """
     fields = given_fields(ctx)
-    page = _check_page(html, overwrite=overwrite)
+    page = checked_page(html, overwrite=overwrite)
     if no_tokens and any(key in fields for key in TOKENS):
         idle = ", ".join(OPTIONS[key].flag for key in TOKENS if key in fields)
         raise ConfigError(f"{idle}: no effect with --no-tokens. Leave one of them out.")
@@ -97,22 +97,6 @@ def render(result: CleanResult) -> list[str]:
     lines = [f"{result.output}: {result.kept:,} rows kept, as they were."]
     lines.append(f"{result.dropped_output}: {sum(result.dropped.values()):,} rows dropped.")
     return lines + [f"  {count:,}: {reason}" for reason, count in result.dropped.items()]
-
-
-def _check_page(html: str | None, *, overwrite: bool) -> Path | None:
-    """Refuses a page that cannot be written, before any work is done."""
-    if html is None:
-        if overwrite:
-            raise ConfigError("--overwrite: no effect without --html; clean rows never replace a file.")
-        return None
-    path = Path(os.path.expanduser(html))
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--html: expected a file that ends in .html. Received: {html}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--html {html}: there is no folder {path.parent}. Create it first.")
-    if path.is_dir() or (os.path.lexists(path) and not overwrite):
-        raise ConfigError(f"--html: {html} exists already. Give another name, or --overwrite to replace it.")
-    return path
 
 
 def _write_page(path: Path, audit: Any, data: DataConfig) -> None:
