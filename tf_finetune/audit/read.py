@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from tf_finetune.config import DataConfig
-from tf_finetune.data import Examples, check_options, parse_label_map, sample_files
+from tf_finetune.data import Examples, parse_label_map
 from tf_finetune.data.bad_rows import BadRows
 from tf_finetune.data.labels import LabelCollector
-from tf_finetune.data.readers import Source, find_sources, open_table, source_identity, source_splits
+from tf_finetune.data.load import find_split_sources
+from tf_finetune.data.readers import Source, open_table
 from tf_finetune.data.spool import Spool
 from tf_finetune.data.usable_rows import NO_LABEL, find_columns, usable_rows
 from tf_finetune.errors import DataError
@@ -66,7 +66,7 @@ def read_data(config: DataConfig, *, spool_dir: str | None = None) -> AuditData:
         ConfigError: An option is malformed, or has no effect.
     """
     read = _Reader(config, spool_dir)
-    for split, sources in _sources(config).items():
+    for split, sources in find_split_sources(config).items():
         if sources:
             read.add(split, sources, is_given=bool(getattr(config, "data" if split == "train" else split)))
     return read.finish()
@@ -74,7 +74,7 @@ def read_data(config: DataConfig, *, spool_dir: str | None = None) -> AuditData:
 
 def training_sources(config: DataConfig) -> tuple[Source, ...]:
     """The sources of the training data."""
-    return _sources(config)["train"]
+    return find_split_sources(config)["train"]
 
 
 class _Bad(BadRows):
@@ -139,32 +139,3 @@ class _Reader:
         }
         notes = [*self._notes, *filter(None, [self._labels.note()])]
         return AuditData(splits, tuple(self._bad), tuple(notes))
-
-
-def _sources(config: DataConfig) -> dict[str, tuple[Source, ...]]:
-    """The sources of each split: as given, else those of the training data that have the split."""
-    if not config.data:
-        check_options(config, ())
-        train, test = sample_files()
-        return {"train": find_sources([str(train)]), "test": find_sources([str(test)])}
-    found = {"train": find_sources(config.data)}
-    for split in ("validation", "test"):
-        given = getattr(config, split)
-        found[split] = find_sources(given) if given else ()
-    check_options(config, {source.kind for sources in found.values() for source in sources})
-    for split in ("validation", "test"):
-        if not found[split]:
-            found[split] = tuple(s for s in found["train"] if split in source_splits(s, config.data_dir))
-    _refuse_double_use(found)
-    return found
-
-
-def _refuse_double_use(sources: dict[str, tuple[Source, ...]]) -> None:
-    """Refuses one file in two roles, which would be reported as a leak of all of its rows."""
-    role: dict[str, str] = {}
-    for split, of_split in sources.items():
-        for source in of_split:
-            identity = source_identity(source, split)
-            if role.setdefault(identity, split) != split:
-                path = Path(source.name)
-                raise DataError(f"{path}: would be both {role[identity]} and {split} data. Give one file for each.")

@@ -16,7 +16,7 @@ from tf_finetune.data.sampling import sample_examples
 from tf_finetune.data.splits import shared_texts, split_examples
 from tf_finetune.errors import ConfigError, DataError
 
-__all__ = ["Splits", "load_splits", "sample_files"]
+__all__ = ["Splits", "find_split_sources", "load_splits", "sample_files"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
         ConfigError: An option is malformed, or has no effect.
     """
     seed = seed if config.split_seed is None else config.split_seed
-    sources = _find(config)
+    sources = find_split_sources(config)
     read = _Reader(config, spool_dir)
     if not config.data:
         read.notes.append("No --data given: using the embedded sample of reviews.")
@@ -122,7 +122,7 @@ class _Reader:
             return None
 
 
-def _find(config: DataConfig) -> dict[str, tuple[Source, ...]]:
+def find_split_sources(config: DataConfig) -> dict[str, tuple[Source, ...]]:
     """The sources of each split: as given, else those of the training data that have the split."""
     if not config.data:
         check_options(config, ())
