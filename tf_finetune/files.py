@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +19,7 @@ from tf_finetune.errors import RunError
 __all__ = [
     "cache_folder",
     "file_sha256",
+    "lock_folder",
     "new_folder",
     "publish_folder",
     "read_json",
@@ -25,6 +28,10 @@ __all__ = [
     "write_json",
     "write_text",
 ]
+
+logger = logging.getLogger(__name__)
+
+LOCK_POLL_SECONDS = 0.05
 
 
 def cache_folder(cache_dir: str | None = None) -> Path:
@@ -97,6 +104,34 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{path} must hold a JSON object. Received: {type(value).__name__}.")
     return value
+
+
+def lock_folder(descriptor: int, *, seconds: float = 0.0) -> bool:
+    """Locks an open folder for this process and those that inherit the descriptor, until all of them have closed it.
+
+    File systems without locks do without.
+
+    Args:
+        descriptor: Of the folder.
+        seconds: How long to wait for another process.
+
+    Returns:
+        False if another process holds the lock all the time.
+    """
+    import fcntl
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        except OSError:
+            logger.debug("no locks on this file system")
+            return True
+        time.sleep(LOCK_POLL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tf_finetune.errors import LossError, RunError, TrainingStopped
+from tf_finetune.files import lock_folder
 from tf_finetune.run import ModelFolder
 
 __all__ = ["default_output", "occupy", "refuse_occupied"]
@@ -132,16 +133,10 @@ def _locked(run: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
     descriptor = os.open(run, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _being_written(run) from error
-        except OSError:
-            logger.debug("no locks on %s", run)
+        if not lock_folder(descriptor):
+            raise _being_written(run)
         yield
     finally:
         os.close(descriptor)

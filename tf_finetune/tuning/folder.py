@@ -23,12 +23,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tf_finetune.errors import RunError
+from tf_finetune.files import lock_folder
 from tf_finetune.run import ModelFolder
 
 __all__ = ["TuneFolder"]
@@ -130,24 +130,10 @@ class TuneFolder:
             return
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            self._wait_for_lock(descriptor)
+            if not lock_folder(descriptor, seconds=LOCK_SECONDS):
+                raise RunError(
+                    f"Another process searches in {self.path}. Wait until it has ended, or give another --output."
+                )
             yield descriptor
         finally:
             os.close(descriptor)
-
-    def _wait_for_lock(self, descriptor: int) -> None:
-        import fcntl
-
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise RunError(
-                        f"Another process searches in {self.path}. Wait until it has ended, or give another --output."
-                    ) from error
-                time.sleep(0.1)
-            except OSError:
-                return

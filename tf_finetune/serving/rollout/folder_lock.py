@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tf_finetune.errors import RunError, ServingError
+from tf_finetune.files import lock_folder
 
 __all__ = ["locked"]
 
-logger = logging.getLogger(__name__)
-
 PATIENCE = 20.0
 """Seconds to wait for another process; promoting takes milliseconds, removing a large export a few seconds."""
-
-PAUSE = 0.05
 
 
 @contextlib.contextmanager
@@ -39,26 +34,10 @@ def locked(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _wait(descriptor, folder)
+        if not lock_folder(descriptor, seconds=PATIENCE):
+            raise ServingError(
+                f"Another process promotes, rolls back or prunes versions of {folder}. Try again when it has ended."
+            )
         yield
     finally:
         os.close(descriptor)
-
-
-def _wait(descriptor: int, folder: Path) -> None:
-    import fcntl
-
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise ServingError(
-                    f"Another process promotes, rolls back or prunes versions of {folder}. Try again when it has ended."
-                ) from error
-        except OSError:
-            logger.debug("no locks on %s", folder)
-            return
-        time.sleep(PAUSE)
