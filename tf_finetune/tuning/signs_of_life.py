@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tf_finetune.tuning.folder import TuneFolder
 from tf_finetune.tuning.oracles import SearchOracle
@@ -24,40 +24,43 @@ LOST_SECONDS = 90.0
 def beating(folder: TuneFolder, name: str) -> Iterator[None]:
     """Shows every few seconds that this worker lives, while the body runs."""
     folder.workers.mkdir(parents=True, exist_ok=True)
-    path, over = folder.workers / name, threading.Event()
-
-    def beat() -> None:
-        while not over.is_set():
-            path.touch()
-            over.wait(BEAT_SECONDS)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    path = folder.workers / name
     try:
-        yield
+        with _every_beat(path.touch):
+            yield
     finally:
-        over.set()
-        thread.join()
         path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def guarding(folder: TuneFolder, oracle: SearchOracle) -> Iterator[None]:
     """Takes the trials away from workers that have shown no life, by the clock of this machine, while the body runs."""
-    over = threading.Event()
     seen: dict[str, tuple[float, float]] = {}  # name -> (when its file was written, when that was seen)
 
-    def watch() -> None:
-        while not over.wait(BEAT_SECONDS):
-            for name in list(oracle.tuner_ids):
-                written, now = _written(folder, name), time.monotonic()
-                if seen.get(name, (None, 0.0))[0] != written:
-                    seen[name] = (written, now)
-                elif now - seen[name][1] > LOST_SECONDS:
-                    logger.warning("worker %s has shown no life for %d s: its trial is given back", name, LOST_SECONDS)
-                    oracle.release(name)
+    def look() -> None:
+        for name in list(oracle.tuner_ids):
+            written, now = _written(folder, name), time.monotonic()
+            if seen.get(name, (None, 0.0))[0] != written:
+                seen[name] = (written, now)
+            elif now - seen[name][1] > LOST_SECONDS:
+                logger.warning("worker %s has shown no life for %d s: its trial is given back", name, LOST_SECONDS)
+                oracle.release(name)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    with _every_beat(look):
+        yield
+
+
+@contextlib.contextmanager
+def _every_beat(act: Callable[[], None]) -> Iterator[None]:
+    """Calls `act` at once and then every few seconds, in a thread, while the body runs."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        act()
+        while not over.wait(BEAT_SECONDS):
+            act()
+
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield
