@@ -59,6 +59,7 @@ def config_of(settings, **sections):
         data=DataConfig(
             data=(str(folder / "train.tsv"),),
             validation=(str(folder / "validation.tsv"),),
+            allow_leaks=True,
             max_train_samples=settings.get("rows"),
         ),
         tokens=TokensConfig(max_length=MAX_LENGTH),
@@ -100,7 +101,8 @@ class Bench:
         from tf_finetune.training.prepare import prepare
 
         config = config_of(settings)
-        prepared = prepare(config, *load_inputs(config))
+        inputs = load_inputs(config)
+        prepared = prepare(config, inputs.splits, inputs.checkpoint)
         self.model, self.steps = prepared.model, settings["steps"]
         self.batches = prepared.training_dataset(config).take(self.steps)
         self.state = TrainingState(self.model, prepared.dropout)

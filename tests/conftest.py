@@ -29,7 +29,7 @@ def isolated(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TF_FINETUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-def tiny_rows(count=96):
+def tiny_rows(count=96, *, starts=("the", "this")):
     """Reviews that a tiny model can learn: the label follows from one word."""
     chance = random.Random(5)
     rows = []
@@ -37,9 +37,14 @@ def tiny_rows(count=96):
         words, label = (GOOD, "positive") if i % 2 else (BAD, "negative")
         filler = "really " * chance.randrange(4)
         rows.append(
-            (f"{chance.choice(['the', 'this'])} {chance.choice(THINGS)} was {filler}{chance.choice(words)} .", label)
+            (f"{chance.choice(starts)} {chance.choice(THINGS)} was {filler}{chance.choice(words)} .", label)
         )
     return rows
+
+
+def unseen_rows(count):
+    """More such reviews, none of which is among `tiny_rows`."""
+    return tiny_rows(count, starts=("that", "a"))
 
 
 def write_csv(path, rows, header=("text", "label")):

@@ -54,6 +54,7 @@ _HOMES = {
     "compute_scores": "evaluation.metrics",
     "evaluate": "evaluation.evaluate",
     "score_intervals": "evaluation.intervals",
+    "cheap_audit": "audit.cheap",
     "inspect": "audit.inspect",
     "load_predictor": "evaluation.predictor",
     "predict": "evaluation.predict",
@@ -72,6 +73,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from tf_finetune.audit.cheap import cheap_audit
     from tf_finetune.audit.inspect import inspect
     from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
     from tf_finetune.data import Examples, Splits, load_splits, read_examples, split_examples

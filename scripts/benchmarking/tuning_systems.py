@@ -43,7 +43,9 @@ def config_of(settings, output):
 
     folder = Path(settings["folder"])
     return Config(
-        data=DataConfig(data=(str(folder / "train.tsv"),), validation=(str(folder / "validation.tsv"),)),
+        data=DataConfig(
+            data=(str(folder / "train.tsv"),), validation=(str(folder / "validation.tsv"),), allow_leaks=True
+        ),
         tokens=TokensConfig(cache_dir=str(folder / "cache")),
         model=ModelConfig(model=MODEL),
         fit=FitConfig(batch_size=BATCH_SIZE, epochs=1),

@@ -20,6 +20,7 @@ OTHER = {
     "encoding": "cp1252",
     "tsv_quoting": "csv",
     "on_bad_row": "skip",
+    "allow_leaks": True,
     "validation_split": 0.1,
     "split_seed": 7,
     "max_train_samples": 10**12,

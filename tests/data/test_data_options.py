@@ -20,6 +20,7 @@ GIVEN: dict[str, Any] = {
     "encoding": "cp1252",
     "tsv_quoting": "csv",
     "on_bad_row": "skip",
+    "allow_leaks": True,
     "validation_split": 0.2,
     "split_seed": 3,
     "max_train_samples": 10,

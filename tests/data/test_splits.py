@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_finetune.data import Examples, shared_texts, split_examples
+from tf_finetune.data import Examples, split_examples
 from tf_finetune.errors import DataError
 
 
@@ -50,7 +50,6 @@ def test_no_text_is_on_both_sides_and_no_class_is_lost(seed: int) -> None:
     train, validation = split_examples(data, fraction=float(rng.choice([0.01, 0.1, 0.5, 0.9])), seed=seed)
     assert not texts_of(train) & texts_of(validation)
     assert len(train) + len(validation) == len(data)
-    assert shared_texts(train, validation) == 0
     for i, name in enumerate(data.label_names):
         distinct = len(texts_of(data.take(np.flatnonzero(data.labels == i))))
         assert train.label_counts[name] > 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_rows, write_csv
+from tests.conftest import tiny_rows, unseen_rows, write_csv
 from tests.evaluation.test_calibration import drawn
 from tf_finetune.cli.main import main
 from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
@@ -278,8 +278,10 @@ def test_fit_calibrates_before_it_says_that_it_is_complete(tiny_checkpoint, tmp_
     from tf_finetune.training.fit import fit
 
     caplog.set_level("INFO", logger="tf_finetune")
-    four = [(text, f"{label} {i // 2 % 2}") for i, (text, label) in enumerate(tiny_rows())]
-    data, test = (write_csv(tmp_path / name, rows) for name, rows in (("four.csv", four), ("test.csv", four[:40])))
+    data, test = (
+        write_csv(tmp_path / name, [(text, f"{label} {i // 2 % 2}") for i, (text, label) in enumerate(rows)])
+        for name, rows in (("four.csv", tiny_rows()), ("test.csv", unseen_rows(40)))
+    )
     result = fit(
         Config(
             data=DataConfig(data=(str(data),), test=(str(test),), validation_split=0.4),

@@ -94,6 +94,16 @@ def test_planted_errors_are_found_and_written(config, planted, trained, tmp_path
     assert [int(row["row"]) - 2 for row in rows] == [error.index for error in found.errors]
 
 
+def test_models_that_know_little_are_said_to(config, trained, caplog):
+    found = find_label_errors(config)
+    assert found.caution is None and found.majority == pytest.approx(0.5, abs=0.05)
+    poor = dataclasses.replace(found, accuracy=0.6)
+    assert "agree with 60.0% of the labels, and naming the most frequent class always would" in poor.caution
+    assert poor.to_dict()["caution"] == poor.caution
+    assert dataclasses.replace(found, accuracy=0.9, majority=0.9).caution is not None
+    assert not [record for record in caplog.records if "know little" in record.message]
+
+
 def test_folds_that_are_done_are_not_trained_again(config, trained):
     calls, fails = trained
     find_label_errors(config)
@@ -137,7 +147,7 @@ def test_options_without_effect_are_refused(config):
 
 def test_pairs_have_a_column_of_their_own(tmp_path):
     error = LabelError(1, 4, "x.csv", 0, "a", "b", 0.75, 0.125, "one", "two\nlines")
-    found = LabelErrors((error,), 10, 2, 3, 0.9, ("a", "b"), ((4, 1), (0, 5)))
+    found = LabelErrors((error,), 10, 2, 3, 0.9, 0.6, ("a", "b"), ((4, 1), (0, 5)))
     write_label_errors(tmp_path / "x.csv", found)
     with open(tmp_path / "x.csv", newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
@@ -168,3 +178,63 @@ def test_real_folds_find_planted_errors(config, tmp_path, monkeypatch):
     assert not list((find.output_folder(config).path / find.FOLDER).glob("fold-?"))
     hits = {error.index for error in found.errors} & set(wrong)
     assert len(hits) >= 14 and found.accuracy > 0.8
+
+
+@pytest.fixture
+def command(config, planted, capsys):
+    """Runs inspect on the planted data: (exit code, standard output, standard error)."""
+    from tf_finetune.cli.main import main
+
+    words = ["inspect", "--data", planted[0], "--model", config.model.model, "--max-length", 16]
+    words += ["--cache-dir", config.tokens.cache_dir]
+
+    def run(*more):
+        code = main([str(word) for word in (*words, *more)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_command_says_shows_and_writes_what_is_found(command, config, planted, trained, tmp_path):
+    page, folder = tmp_path / "page.html", tmp_path / "model"
+    options = ("--label-errors", "--folds", 2, "--epochs", 8, "--output", folder, "--html", page)
+    code, out, _ = command(*options)
+    assert code == 0
+    calls, _ = trained
+    assert len(calls) == 2 and calls[0].fit.epochs == 8 and calls[0].tokens.max_length == 16
+    assert "6 of 96 labels (6.2%) are likely wrong, by 2 models" in out
+    assert f"{planted[0]}:7  negative -> positive (0.90)  th" in out  # the sixth row, whose label was changed
+    file = folder / "label_errors" / "label_errors.csv"
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 7
+    assert "Labels that are likely wrong" in page.read_text(encoding="utf-8")
+
+    code, out, _ = command(*options[:-2], "--json")
+    assert len(json.loads(out)["label_errors"]["errors"]) == 6
+    assert len(calls) == 2  # they were done
+
+
+def test_rows_that_cannot_be_used_do_not_stop_the_search(command, trained, tmp_path, config):
+    rows = [*tiny_rows(40), ("", "positive")]
+    data = write_csv(tmp_path / "holes.csv", rows)
+    code, out, _ = command("--data", data, "--label-errors", "--output", tmp_path / "model")
+    assert code == 0 and "1 row" in out and "labels (" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--epochs", 2), "--epochs: no effect without --label-errors"),
+        (("--output", "x", "--folds", 3), "--output, --folds: no effect without --label-errors"),
+        (("--label-errors", "--folds", 1), "1 is not in the range x>=2"),
+    ],
+)
+def test_options_of_the_training_need_it(command, words, message):
+    code, _, err = command(*words)
+    assert code == 2 and message in err
+
+
+def test_label_errors_need_tokens(capsys, planted):
+    from tf_finetune.cli.main import main
+
+    assert main(["inspect", "--data", str(planted[0]), "--no-tokens", "--label-errors"]) == 2
+    assert "--label-errors: no effect with --no-tokens" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_rows, write_csv
+from tests.conftest import tiny_rows, unseen_rows, write_csv
 from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
 from tf_finetune.errors import ConfigError, DataError, LossError, ModelError, RunError, TrainingStopped
 from tf_finetune.run import ModelFolder
@@ -191,7 +191,7 @@ def test_one_class_only_is_refused(config, tmp_path):
 
 
 def test_the_test_set_is_scored_and_chooses_nothing(config, tmp_path):
-    test = write_csv(tmp_path / "test.csv", tiny_rows(20))
+    test = write_csv(tmp_path / "test.csv", unseen_rows(20))
     with_test = fit(change(config, data={"test": (str(test),)}))
     without = fit(change(config, run={"output": str(tmp_path / "without")}))
     assert with_test.test_scores.rows == 20

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_rows, write_csv
+from tests.conftest import unseen_rows, write_csv
 from tests.training.conftest import change
 from tf_finetune.errors import RunError
 from tf_finetune.evaluation.logits import read_logits, write_logits
@@ -54,7 +54,7 @@ def test_a_run_that_should_have_stopped_before_is_not_trained_on(config, tmp_pat
 
 
 def test_test_rows_are_left_alone(config, tmp_path):
-    test = write_csv(tmp_path / "test.csv", tiny_rows(8))
+    test = write_csv(tmp_path / "test.csv", unseen_rows(8))
     config = change(config, data={"test": (str(test),)}, fit={"epochs": 1})
     found = fit(config, uses_test=False)
     assert found.test_scores is None

@@ -32,5 +32,5 @@ def test_workers_make_their_strategy_before_tfds_is_read(short_config, monkeypat
     monkeypatch.setattr("tf_finetune.backend.make_strategy", lambda devices: found.append("strategy"))
     if workers == 2:
         monkeypatch.setenv("TF_CONFIG", json.dumps(CLUSTER))
-    assert load_inputs(change(short_config, data=data))[0] is splits
+    assert load_inputs(change(short_config, data=data)).splits is splits
     assert found == calls

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import save_tiny_tokenizer, tiny_model, tiny_rows, write_csv
+from tests.conftest import save_tiny_tokenizer, tiny_model, unseen_rows, write_csv
 from tests.training.victims import KILLED, Victims
 from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, ModelConfig, RunConfig, TokensConfig
 from tf_finetune.run import ModelFolder
@@ -191,7 +191,7 @@ def test_a_killed_run_ends_as_one_that_was_not_in_every_way(victims, configure, 
     patches = settings.pop("patches", ())
     settings["fit"] = {"epochs": 3, **settings.get("fit", {})}
     test = settings.pop("test", 0)
-    settings["data"] = {"test": (str(write_csv(tmp_path / "test.csv", tiny_rows(test))),)} if test else {}
+    settings["data"] = {"test": (str(write_csv(tmp_path / "test.csv", unseen_rows(test))),)} if test else {}
     kills = [("update", 4), ("write", 2), ("validation", 1)]
     killed, whole = (finish(victims, configure(**settings), k, patches=patches) for k in (kills, []))
     assert_same(killed, whole)

@@ -27,6 +27,12 @@ END = (
 )
 
 
+def identity_of(config):
+    """What the run of a configuration follows from."""
+    inputs = load_inputs(config)
+    return describe_identity(config, inputs.splits, inputs.checkpoint)
+
+
 @pytest.fixture
 def killed(short_run, tmp_path):
     """Folder and configuration of a run that was killed, to do anything with."""
@@ -138,7 +144,7 @@ class TestAnotherRun:
         data = write_csv(tmp_path / "reviews.csv", rows)
         found = self.lines(killed, data={"data": (str(data),)})
         before, now = (
-            load_inputs(change(config, data={"data": (path,)}))[0] for path in (*config.data.data, str(data))
+            load_inputs(change(config, data={"data": (path,)})).splits for path in (*config.data.data, str(data))
         )
         assert f"data.train: {before.train.fingerprint[:12]}, now {now.train.fingerprint[:12]}" in found
         assert {line.split(":")[0] for line in found} <= {"data.train", "data.validation"}
@@ -196,7 +202,7 @@ class TestAnotherRun:
 def test_the_same_run_is_the_same_wherever_its_files_are(short_run, tmp_path):
     config = short_run.config
     recorded = read_json(short_run.finished.environment)["identity"]
-    assert differences(recorded, describe_identity(config, *load_inputs(config))) == []
+    assert differences(recorded, identity_of(config)) == []
     data = shutil.copy(config.data.data[0], tmp_path / "moved.csv")
     model = shutil.copytree(config.model.model, tmp_path / "moved")
     moved = change(
@@ -204,11 +210,11 @@ def test_the_same_run_is_the_same_wherever_its_files_are(short_run, tmp_path):
         data={"data": (str(data),)},
         model={"model": str(model)},
         tokens={"cache_dir": str(tmp_path)},
-        fit={"tensorboard": True},
+        fit={"tracker": ("tensorboard",)},
         export={"export": True},
         run={"output": "x", "save_every": "1steps", "max_hours": 1.0},
     )
-    assert differences(recorded, describe_identity(moved, *load_inputs(moved))) == []
+    assert differences(recorded, identity_of(moved)) == []
 
 
 def test_another_machine_is_said_and_not_refused(killed, monkeypatch, caplog):
@@ -216,7 +222,7 @@ def test_another_machine_is_said_and_not_refused(killed, monkeypatch, caplog):
     found = read_json(folder.environment)["identity"]["machine"]
     monkeypatch.setattr(identity, "processor", lambda: "Abacus 3")
     monkeypatch.setattr(identity, "usable_cores", lambda: list(range(99)))
-    now = describe_identity(config, *load_inputs(config))
+    now = identity_of(config)
     lines = (
         f"machine.processor: {found['processor']}, now Abacus 3",
         f"machine.cores: {found['cores']}, now 99",
@@ -243,7 +249,7 @@ def test_another_number_of_workers_is_said_and_not_refused(killed, monkeypatch, 
     def told(workers):
         addresses = [f"host{i}:2222" for i in range(workers)]
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": addresses}}))
-        return check_identity(folder, describe_identity(config, *load_inputs(config)), force=False)
+        return check_identity(folder, identity_of(config), force=False)
 
     assert told(1) == ()
     assert told(2) == ("machine.workers: None, now 2",)

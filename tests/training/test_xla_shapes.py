@@ -30,7 +30,8 @@ def prepared(tiny_checkpoint, tmp_path):
             model=ModelConfig(model=str(tiny_checkpoint), **model),
             fit=FitConfig(epochs=3, batch_size=5, gradient_accumulation=2, batching=batching),
         )
-        return prepare(config, *load_inputs(config)), config
+        inputs = load_inputs(config)
+        return prepare(config, inputs.splits, inputs.checkpoint), config
 
     return make
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.conftest import tiny_rows, write_csv
+from tests.conftest import unseen_rows, write_csv
 from tf_finetune.config import Config, DataConfig, FitConfig, ModelConfig, RunConfig, TokensConfig, resolve_config
 from tf_finetune.errors import RunError
 from tf_finetune.run import ModelFolder
@@ -24,7 +24,7 @@ SPACE = {"fit.learning_rate": [3e-4, 1e-3, 3e-3], "fit.batch_size": [8, 16], "mo
 @pytest.fixture(scope="module")
 def config(tiny_checkpoint, reviews_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("searched")
-    test = write_csv(folder / "test.csv", tiny_rows(24))
+    test = write_csv(folder / "test.csv", unseen_rows(24))
     return Config(
         data=DataConfig(data=(str(reviews_csv),), test=(str(test),), validation_split=0.25),
         tokens=TokensConfig(max_length=16, cache_dir=str(folder / "tables")),

@@ -11,7 +11,7 @@ from tf_finetune.audit.finding import ERROR, SEVERITIES, WARNING, Finding, Place
 from tf_finetune.audit.lengths import TokenLengths
 from tf_finetune.audit.plot import plot_lengths
 from tf_finetune.files import write_text
-from tf_finetune.pages.page import escaped, page, row, section
+from tf_finetune.pages.page import escaped, page, row, section, table
 
 __all__ = ["audit_sections", "write_page"]
 
@@ -51,15 +51,16 @@ HEADINGS = {
 }
 
 
-def write_page(path: Path, audit: Audit, *, title: str) -> None:
+def write_page(path: Path, audit: Audit, *, title: str, others: Sequence[str] = ()) -> None:
     """Writes the page, whole or not at all; it loads nothing from elsewhere.
 
     Args:
         path: The file.
         audit: What was found.
         title: Of the page.
+        others: More sections, as HTML.
     """
-    write_text(path, page(title, audit_sections(audit)))
+    write_text(path, page(title, [*audit_sections(audit), *others]))
 
 
 def audit_sections(audit: Audit) -> list[str]:
@@ -103,7 +104,7 @@ def _overview(findings: Sequence[Finding]) -> str:
         for finding in findings
     ]
     heads = ["<th>severity</th>", "<th>finding</th>", "<th>what and what to do</th>"]
-    return _table(heads, rows, classes="sortable")
+    return table(heads, rows, classes="sortable")
 
 
 def _severity(finding: Finding) -> str:
@@ -125,13 +126,13 @@ def _classes(audit: Audit) -> str:
     heads.append(f"<th>{SPLIT_WORDS[splits[0]]}</th>")
     more = len(first) - CLASSES
     rest = f'<p class="faint">and {more} smaller classes.</p>' if more > 0 else ""
-    return section("Classes", _table(heads, rows, classes="sortable"), rest)
+    return section("Classes", table(heads, rows, classes="sortable"), rest)
 
 
 def _lengths(lengths: TokenLengths) -> str:
     """Histogram, percentiles, and what each length would cut."""
     heads = [f'<th class="number">{p}%</th>' for p in lengths.percentiles]
-    percentiles = _table(heads, [row(f'<td class="number">{n:,}</td>' for n in lengths.percentiles.values())])
+    percentiles = table(heads, [row(f'<td class="number">{n:,}</td>' for n in lengths.percentiles.values())])
     rows = []
     for choice in sorted({*lengths.choices, lengths.current}, key=lambda one: one.max_length):
         marks = ["chosen"] * (choice == lengths.current) + ["suggested"] * (choice == lengths.suggestion)
@@ -152,7 +153,7 @@ def _lengths(lengths: TokenLengths) -> str:
         f"<figcaption>Training texts by tokens, as the tokenizer of {escaped(lengths.model)} counts them, special "
         "tokens included.</figcaption></figure>",
         f"<p>Percentiles:</p>{percentiles}",
-        _table(heads, rows),
+        table(heads, rows),
         '<p class="faint">Tokens to compute: times those of the chosen length, in an epoch without padding.</p>',
     )
 
@@ -180,7 +181,7 @@ def _places(places: Sequence[Place]) -> str:
             f'<td class="reason" {ROOM}>{escaped(cut_text(place.text, TEXT_LETTERS))}</td>',
         ]
         rows.append(row(cell for cell, (_, is_there) in zip(cells, heads, strict=True) if is_there))
-    return _table([f"<th>{name}</th>" for name, is_there in heads if is_there], rows)
+    return table([f"<th>{name}</th>" for name, is_there in heads if is_there], rows)
 
 
 def _file(where: str) -> str:
@@ -192,8 +193,3 @@ def _heading(finding: Finding) -> str:
     """Of a section and of a line of the overview, with the splits where that tells more."""
     name = HEADINGS.get(finding.kind, finding.kind.replace("_", " ").capitalize())
     return f"{name} ({', '.join(SPLIT_WORDS[split] for split in finding.splits)})" if finding.splits else name
-
-
-def _table(heads: Sequence[str], rows: Sequence[str], *, classes: str = "") -> str:
-    start = f'<div class="wide"><table class="{classes}">' if classes else '<div class="wide"><table>'
-    return "\n".join((f"{start}<thead>{row(heads)}</thead>", "<tbody>", *rows, "</tbody></table></div>"))

@@ -72,6 +72,9 @@ class DataConfig(Section):
         "none", "Whether quotes in TSV files are text (none) or wrap fields as in CSV (csv).", choices=("none", "csv")
     )
     on_bad_row: str = option("error", "What to do about rows with an empty text or label.", choices=("error", "skip"))
+    allow_leaks: bool = option(
+        False, "Train though texts of one split are also in another, which makes scores look better than they are."
+    )
     validation_split: float = option(
         0.1, "Share of the training rows held out when there is no validation data.", above=0.0, below=1.0
     )

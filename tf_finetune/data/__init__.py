@@ -14,7 +14,7 @@ from tf_finetune.data.read import read_examples
 from tf_finetune.data.readers import source_kinds
 from tf_finetune.data.rows import RowSource, read_rows
 from tf_finetune.data.sampling import sample_examples
-from tf_finetune.data.splits import shared_texts, split_examples
+from tf_finetune.data.splits import split_examples
 
 __all__ = [
     "Examples",
@@ -30,7 +30,6 @@ __all__ = [
     "resolve_text_columns",
     "sample_examples",
     "sample_files",
-    "shared_texts",
     "source_kinds",
     "split_examples",
 ]

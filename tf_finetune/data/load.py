@@ -13,7 +13,7 @@ from tf_finetune.data.options import check_options
 from tf_finetune.data.read import UnlabelledError, read_sources
 from tf_finetune.data.readers import Source, find_sources, source_identity, source_splits
 from tf_finetune.data.sampling import sample_examples
-from tf_finetune.data.splits import shared_texts, split_examples
+from tf_finetune.data.splits import split_examples
 from tf_finetune.errors import ConfigError, DataError
 
 __all__ = ["Splits", "find_split_sources", "load_splits", "sample_files"]
@@ -59,7 +59,8 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
 
     Validation and test splits that lie in the same folder or tfds data set as the training data are used unless
     ``--validation`` or ``--test`` are given. Without validation data, a part of the training rows is held out.
-    ``--max-train-samples`` is applied to the training rows that are left then.
+    ``--max-train-samples`` is applied to the training rows that are left then. Whether splits have texts in common is
+    for an audit to say: `tf_finetune.inspect`, or its cheap part, `tf_finetune.cheap_audit`.
 
     Args:
         config: the data options.
@@ -72,6 +73,11 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
     """
     seed = seed if config.split_seed is None else config.split_seed
     sources = find_split_sources(config)
+    if config.allow_leaks and not sources["validation"] and not sources["test"]:
+        raise ConfigError(
+            "Options without effect: --allow-leaks, because there is neither validation nor test data, and rows that "
+            "are held out share no text with the others. Leave it out."
+        )
     read = _Reader(config, spool_dir)
     if not config.data:
         read.notes.append("No --data given: using the embedded sample of reviews.")
@@ -83,10 +89,6 @@ def load_splits(config: DataConfig, *, seed: int, spool_dir: str | None = None) 
         train, validation = _split(train, config, seed, read.notes)
     else:
         _refuse_split_options(config)
-        _note_shared(train, validation, "validation", "training", read.notes)
-    if test is not None:
-        _note_shared(train, test, "test", "training", read.notes)
-        _note_shared(validation, test, "test", "validation", read.notes)
     if config.max_train_samples is not None and config.max_train_samples < len(train):
         rows = len(train)
         train = sample_examples(train, size=config.max_train_samples, seed=seed)
@@ -174,12 +176,3 @@ def _split(train: Examples, config: DataConfig, seed: int, notes: list[str]) -> 
     if lacking:
         notes.append(f"Too few distinct texts to hold out any of {', '.join(map(repr, lacking))}.")
     return kept, validation
-
-
-def _note_shared(first: Examples, second: Examples, name: str, other: str, notes: list[str]) -> None:
-    shared = shared_texts(first, second)
-    if shared:
-        notes.append(
-            f"{shared} of {len(second)} {name} rows have a text that is also in the {other} data; "
-            "scores on them say little about new texts."
-        )

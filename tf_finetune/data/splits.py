@@ -11,7 +11,7 @@ from tf_finetune.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["shared_texts", "split_examples"]
+__all__ = ["split_examples"]
 
 
 def split_examples(examples: Examples, *, fraction: float, seed: int) -> tuple[Examples, Examples]:
@@ -46,13 +46,6 @@ def split_examples(examples: Examples, *, fraction: float, seed: int) -> tuple[E
     texts.check(held_out)
     side = held_out[texts.of_row]
     return examples.take(np.flatnonzero(~side)), examples.take(np.flatnonzero(side))
-
-
-def shared_texts(first: Examples, second: Examples) -> int:
-    """Rows of `second` whose text (and pair) is also in `first`."""
-    import numpy as np
-
-    return int(np.isin(second.row_hashes.view("S16"), first.row_hashes.view("S16")).sum())
 
 
 class _Texts:

@@ -72,7 +72,10 @@ def find_label_errors(config: Config, *, folds: int = FOLDS, progress: TextIO | 
     _claim(folder, _identity(config, examples, checkpoint, folds))
     probabilities = predict_out_of_fold(config, examples, places, folder, progress=progress)
     rows = np.flatnonzero(places != ALWAYS_TRAINED)
-    return _found(examples, rows, probabilities[rows], folds)
+    found = _found(examples, rows, probabilities[rows], folds)
+    if found.caution is not None:
+        logger.warning("%s", found.caution)
+    return found
 
 
 def _read(config: Config) -> Examples:
@@ -120,6 +123,8 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
 
 def _found(examples: Examples, rows: np.ndarray, probabilities: np.ndarray, folds: int) -> LabelErrors:
     """The label errors among `rows`, int64 `[m]`, of which there are the probabilities `[m, classes]`."""
+    import numpy as np
+
     labels, names = examples.labels[rows], examples.label_names
     suspects = confident_learning(labels, probabilities)
     best = probabilities.argmax(axis=1)
@@ -148,6 +153,7 @@ def _found(examples: Examples, rows: np.ndarray, probabilities: np.ndarray, fold
         left_out=len(examples) - len(rows),
         folds=folds,
         accuracy=float((best == labels).mean()),
+        majority=float(np.bincount(labels).max() / len(labels)),
         label_names=names,
         joint=tuple(map(tuple, confident_joint(labels, probabilities).tolist())),
     )

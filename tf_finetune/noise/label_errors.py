@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tf_finetune.audit.corpus import cut_text
 from tf_finetune.files import write_text
 
 __all__ = ["COLUMNS", "LabelError", "LabelErrors", "write_label_errors"]
 
 COLUMNS = ("rank", "file", "row", "label", "suggested_label", "probability", "label_probability", "text", "pair")
 """Of the file; the last one of sentence pairs alone."""
+
+LITTLE_SKILL = 0.25
+"""Share of the way from the most frequent class to all labels; models that go less far do not judge labels well."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ class LabelError:
     text: str
     pair: str | None
 
+    @property
+    def place(self) -> str:
+        """File and row: ``reviews.csv:17``."""
+        return f"{self.file}:{self.row}" if self.row else self.file
+
+    def excerpt(self, letters: int) -> str:
+        """The start of the text, in one line."""
+        return cut_text(" ".join(f"{self.text} {self.pair or ''}".split()), letters)
+
 
 @dataclass(frozen=True)
 class LabelErrors:
@@ -55,6 +68,7 @@ class LabelErrors:
         left_out: Rows that could not be, since their class has a single text.
         folds: Models that were trained.
         accuracy: Share of the examined rows whose label the model that has not seen them agrees with.
+        majority: Share of the examined rows in the most frequent class.
         label_names: Class names in index order.
         joint: Rows by given label and by the class that they confidently belong to; see `confident_joint`.
     """
@@ -64,6 +78,7 @@ class LabelErrors:
     left_out: int
     folds: int
     accuracy: float
+    majority: float
     label_names: tuple[str, ...]
     joint: tuple[tuple[int, ...], ...]
 
@@ -77,10 +92,27 @@ class LabelErrors:
             f"that had not seen them, which agree with {self.accuracy:.1%} of all labels.{left_out}"
         )
 
+    @property
+    def caution(self) -> str | None:
+        """Why the list says little, in sentences; None if it does say something."""
+        if self.accuracy >= self.majority + LITTLE_SKILL * (1 - self.majority):
+            return None
+        return (
+            f"The models know little: they agree with {self.accuracy:.1%} of the labels, and naming the most frequent "
+            f"class always would agree with {self.majority:.1%}. The list says little, too: train longer, or on more "
+            "rows."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         errors = [dict(vars(error)) for error in self.errors]
-        return {**vars(self), "errors": errors, "label_names": list(self.label_names), "joint": list(self.joint)}
+        return {
+            **vars(self),
+            "errors": errors,
+            "caution": self.caution,
+            "label_names": list(self.label_names),
+            "joint": list(self.joint),
+        }
 
 
 def write_label_errors(path: Path, found: LabelErrors) -> None:

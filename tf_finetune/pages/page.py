@@ -10,7 +10,7 @@ from typing import Any
 
 from tf_finetune.pages.words import exact_text
 
-__all__ = ["escaped", "page", "row", "section"]
+__all__ = ["escaped", "page", "row", "section", "table"]
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1e22; --faint: #5b636d; --line: #d5d9de; --wash: #f2f5f7;
@@ -104,6 +104,18 @@ def row(cells: Iterable[str], *, classes: str = "") -> str:
     """A row of a table of whole cells."""
     start = f'<tr class="{classes}">' if classes else "<tr>"
     return f"{start}{''.join(cells)}</tr>"
+
+
+def table(heads: Sequence[str], rows: Sequence[str], *, classes: str = "") -> str:
+    """A table that scrolls where it is too wide.
+
+    Args:
+        heads: Whole cells of the head.
+        rows: From `row`.
+        classes: ``sortable``, if a click on a head is to sort it.
+    """
+    start = f'<div class="wide"><table class="{classes}">' if classes else '<div class="wide"><table>'
+    return "\n".join((f"{start}<thead>{row(heads)}</thead>", "<tbody>", *rows, "</tbody></table></div>"))
 
 
 def page(title: str, sections: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from tf_finetune.training.identity import describe_identity
 from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import default_output, occupy
 from tf_finetune.training.resume import check_identity, goes_on
+from tf_finetune.training.soundness import log_findings
 from tf_finetune.training.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -98,13 +99,15 @@ def fit(
     with stop.listening():
         folder = output_folder(config)
         resumes = goes_on(folder, config, writes=writes)
-        splits, checkpoint = load_inputs(config)
+        inputs = load_inputs(config)
+        splits, checkpoint = inputs.splits, inputs.checkpoint
         if config.fit.threshold_for is not None:
             check_label_names(splits.train.label_names)
         if not uses_test:
             splits = dataclasses.replace(splits, test=None)
         if writes:
-            _say(describe_inputs(splits, checkpoint))
+            _say(describe_inputs(inputs))
+            log_findings(inputs.findings)
         identity = describe_identity(config, splits, checkpoint)
         forced = check_identity(folder, identity, force=config.run.force) if resumes else ()
 

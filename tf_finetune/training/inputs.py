@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
+from tf_finetune.audit.finding import Finding
 from tf_finetune.config import Config
 from tf_finetune.config.cluster import read_cluster
 from tf_finetune.data import Splits, load_splits
@@ -15,13 +17,29 @@ from tf_finetune.model.freeze import check_freeze
 from tf_finetune.model.resolve import resolve_model
 from tf_finetune.tokens.tokenizer import check_tokenizer
 from tf_finetune.training.class_weights import parse_class_weights
+from tf_finetune.training.soundness import check_soundness
 
-__all__ = ["check_checkpoint", "describe_inputs", "load_inputs"]
+__all__ = ["Inputs", "check_checkpoint", "describe_inputs", "load_inputs"]
 
 SHOWN_CLASSES = 20
 
 
-def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a run is made from.
+
+    Attributes:
+        splits: The data.
+        checkpoint: The pretrained model.
+        findings: What a cheap audit has to say of the data.
+    """
+
+    splits: Splits
+    checkpoint: Checkpoint
+    findings: tuple[Finding, ...]
+
+
+def load_inputs(config: Config) -> Inputs:
     """Reads the data and finds the checkpoint, without TensorFlow (but for ``tfds:`` data).
 
     Args:
@@ -29,7 +47,7 @@ def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
 
     Raises:
         ConfigError: Class weights, frozen parts or, with several workers, devices do not fit.
-        DataError: The data cannot be used.
+        DataError: The data cannot be used, or texts are in two splits without ``--allow-leaks``.
         ModelError: The checkpoint cannot be used, or the settings do not fit it.
         TokenizerError: Its tokenizer cannot be used.
     """
@@ -38,7 +56,7 @@ def load_inputs(config: Config) -> tuple[Splits, Checkpoint]:
     _make_strategy_before_tfds(config)
     splits = load_splits(config.data, seed=config.fit.seed, spool_dir=str(cache_folder(config.tokens.cache_dir)))
     parse_class_weights(config.fit.class_weights, splits.train.labels, splits.train.label_names)
-    return splits, checkpoint
+    return Inputs(splits, checkpoint, check_soundness(splits, config.data))
 
 
 def check_checkpoint(config: Config, checkpoint: Checkpoint) -> None:
@@ -61,10 +79,11 @@ def _make_strategy_before_tfds(config: Config) -> None:
         make_strategy(config.model.devices)
 
 
-def describe_inputs(splits: Splits, checkpoint: Checkpoint) -> list[str]:
+def describe_inputs(inputs: Inputs) -> list[str]:
     """What there is to say of the data and the checkpoint before training, a line each."""
     from tf_finetune.evaluation.table import display_names
 
+    splits, checkpoint = inputs.splits, inputs.checkpoint
     lines = [f"model: {checkpoint.name} ({checkpoint.model_type}, {checkpoint.source})", *splits.notes]
     for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
         if part is not None:

@@ -15,6 +15,7 @@ from tf_finetune.errors import ConfigError
 from tf_finetune.training.fit import output_folder
 from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import refuse_occupied
+from tf_finetune.training.soundness import log_findings
 
 __all__ = ["Plan", "plan"]
 
@@ -71,17 +72,18 @@ def plan(config: Config) -> Plan:
     with tempfile.TemporaryDirectory() as cache:
         # the user's cache folder may not be there yet, and must not come to be
         config = dataclasses.replace(config, tokens=dataclasses.replace(config.tokens, cache_dir=cache))
-        splits, checkpoint = load_inputs(config)
+        inputs = load_inputs(config)
+        log_findings(inputs.findings)
 
         from tf_finetune.model.pretrained import count_parameters
         from tf_finetune.training.prepare import prepare
 
-        prepared = prepare(config, splits, checkpoint)
+        prepared = prepare(config, inputs.splits, inputs.checkpoint)
         seconds_per_position = _time_steps(prepared, config)
     parameters = count_parameters(prepared.model)
     seconds = seconds_per_position * prepared.lengths.padded * config.fit.epochs
     return Plan(
-        inputs=tuple(describe_inputs(splits, checkpoint)),
+        inputs=tuple(describe_inputs(inputs)),
         preparation=tuple(prepared.lines(config)),
         parameters=parameters,
         state_bytes=4 * (parameters[0] + 3 * parameters[1]),

@@ -97,7 +97,8 @@ def reproduce(folder: Path | str, *, output: Path | str | None = None, progress:
     new = _beside(recorded.path) if output is None else ModelFolder(Path(output))
     config = _configure(recorded, new)
     _check_paths(recorded, config, before)
-    identity = dict(by_name(describe_identity(config, *load_inputs(config))))
+    inputs = load_inputs(config)
+    identity = dict(by_name(describe_identity(config, inputs.splits, inputs.checkpoint)))
     _warn(before, identity)
     try:
         fit(config, progress=progress)

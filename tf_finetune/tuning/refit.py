@@ -112,7 +112,7 @@ def refit(
     if best is None or not tune.best.is_file():
         raise TuningError(f"The search in {tune.path} has no completed trial to train again. Go on with it first.")
     config = resolve_config(file=tune.best)
-    is_drawn = load_inputs(config)[0].is_drawn
+    is_drawn = load_inputs(config).splits.is_drawn
     runs: list[RefitRun] = []
     for seed in range(config.fit.seed, config.fit.seed + seeds):
         changed = config if not runs else _with_seed(config, seed, tune.refit(seed), keeps_split=is_drawn)

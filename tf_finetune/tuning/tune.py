@@ -20,6 +20,7 @@ from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.training.fit import output_folder
 from tf_finetune.training.identity import describe_identity
 from tf_finetune.training.inputs import check_checkpoint, describe_inputs, load_inputs
+from tf_finetune.training.soundness import log_findings
 from tf_finetune.training.stopping import StopRequest
 from tf_finetune.tuning.conclude import Conclusion, conclude
 from tf_finetune.tuning.default_space import default_space
@@ -103,10 +104,11 @@ def tune(
         resumes = _goes_on(folder, config)
         if settings.objective is not None:
             config = with_values(config, {"fit.monitor": settings.objective})
-        splits, checkpoint = load_inputs(config)
-        splits = dataclasses.replace(splits, test=None)
-        _say(describe_inputs(splits, checkpoint))
-        search = _search(folder, config, space, settings, splits, checkpoint, resumes=resumes)
+        inputs = load_inputs(config)
+        splits = dataclasses.replace(inputs.splits, test=None)
+        _say(describe_inputs(dataclasses.replace(inputs, splits=splits)))
+        log_findings(inputs.findings)
+        search = _search(folder, config, space, settings, splits, inputs.checkpoint, resumes=resumes)
         with folder.locked() as lock:
             if resumes:
                 search = _same(folder, search, config)
