@@ -141,3 +141,7 @@ def test_small_slices_and_intervals_without_width_are_marked():
     assert "* fewer than 30 rows: too few to conclude much." in lines
     certain = score_answers(np.array([0, 1] * 20), np.eye(2)[[0, 1] * 20], ["bad", "good"], resamples=100)
     assert "An interval without width is not certainty" in format_scores(certain)
+    answers = np.eye(3)[[0, 1, 2, 1, 2] * 10]  # all of the first class are right, the others are not
+    of_a_class = score_answers(np.array([0, 1, 2, 2, 1] * 10), answers, ["a", "b", "c"], resamples=100)
+    assert of_a_class.intervals.scores["accuracy"].low < of_a_class.intervals.scores["accuracy"].high
+    assert "An interval without width is not certainty" in format_scores(of_a_class)

@@ -99,7 +99,9 @@ def _notes(found: Evaluation) -> Iterator[str]:
         yield "Of many slices, some are better or worse than the others by chance alone."
     if any(one.is_small for one in slices):
         yield f"* fewer than {SMALL} rows: too few to conclude much."
-    if any(one.low == one.high for one in (found.intervals.scores["accuracy"], *(one.accuracy for one in slices))):
+    of_classes = [interval for one in found.intervals.classes for interval in one.values()]
+    intervals = [found.intervals.scores["accuracy"], *of_classes, *(one.accuracy for one in slices)]
+    if any(one.low == one.high for one in intervals):
         yield "An interval without width is not certainty: where no row is wrong, no resample has a wrong one."
 
 
