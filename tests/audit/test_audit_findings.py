@@ -87,12 +87,23 @@ def test_near_duplicates_inside_and_across_splits():
     test, test_labels = sound(30, 2)
     test[5] = long.upper() + "!"
     test[6] = train[30]  # an exact leak is not told twice
+    test_labels[5], labels[10], labels[11] = "good", "bad", "bad"
     findings = audit({"train": examples(train, labels), "test": examples(test, test_labels)}).findings
     near = find(findings, "near_leak")
     assert [(place.where, place.other, place.similarity) for place in near.rows] == [("memory:6", "memory:11", 1.0)]
+    assert near.message.endswith("1 of them under another label than the row that they are like.")
     inside = find(findings, "near_duplicates", ("train",))
+    assert "another label" not in inside.message
     assert [(place.where, place.other) for place in inside.rows] == [("memory:12", "memory:11")]
     assert 0.8 <= inside.rows[0].similarity < 1
+
+
+@pytest.mark.parametrize(("repeated", "severity"), [(5, "note"), (20, "warning")])
+def test_many_near_duplicates_are_more_than_a_note(repeated, severity):
+    texts, labels = sound(100, 1)
+    texts[-repeated:] = [text.upper() for text in texts[:repeated]]
+    found = find(audit({"train": examples(texts, labels)}).findings, "near_duplicates")
+    assert (found.count, found.severity) == (repeated, severity)
 
 
 def test_classes_that_are_rare_mistyped_missing_and_out_of_balance():
@@ -137,6 +148,14 @@ def test_many_small_classes_are_not_rare():
         ("topic 10", "topic 1", False),
         ("positive", "positively", False),
         ("drama", "dream", False),
+        ("positivé", "positive\u0301", True),
+        ("pos", "pos\u200b", True),
+        ("sci_fi", "sci-fi", True),
+        ("class-1", "class 1", True),
+        ("-1", "1", False),
+        ("score -1", "score 1", False),
+        ("grade A-", "grade A", False),
+        ("1-2", "12", False),
     ],
 )
 def test_labels_one_typo_apart(one, two, is_typo):

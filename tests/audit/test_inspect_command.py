@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -66,6 +67,7 @@ def test_the_suggestion_is_the_smallest_that_loses_little(tokenizer):
     assert "None up to 512 cuts less than 1%; that one still cuts 1.6%" in found.advice
     short = lengths_of([50] * 100, tokenizer, max_length=256)
     assert short.suggestion.max_length == 64 and short.current.lost == 0
+    assert short.advice.startswith("--max-length 256 cuts none of the texts. --max-length 64 would do, too: it cuts 0")
     more = lengths_of([100] * 100, tokenizer, max_length=64, truncate="tail")
     assert more.suggestion.max_length == 128
     assert "1.59 times the tokens" in more.advice and "the start of a text: --truncate tail" in more.advice
@@ -138,6 +140,14 @@ def test_what_has_no_effect_or_no_place_is_refused(run, reviews_csv, tmp_path, m
     code, out, err = run("inspect", "--data", reviews_csv, *words)
     assert (code, out) == (2, "") and message in err
     assert (tmp_path / "here.html").read_text() == "kept"
+
+
+@pytest.mark.parametrize("words", [("--html", "page.html"), ("--write-clean", "clean.csv")])
+def test_a_folder_that_is_not_writable_is_refused_before_any_work(run, reviews_csv, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    code, out, err = run("inspect", "--data", reviews_csv, "--no-tokens", *words)
+    assert (code, out) == (2, "") and "is not writable" in err
 
 
 def test_a_length_that_the_model_does_not_take_is_refused(run, reviews_csv, tiny_checkpoint):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import tempfile
 
 import pytest
 
+from tf_finetune.doctor.diagnose import diagnose
 from tf_finetune.doctor.folders import cache_path, check_folder, check_folders, hub_cache_path
 from tf_finetune.doctor.installation import Installation
 from tf_finetune.doctor.machine import check_cpu, check_gpus, check_memory, check_python, memory_limit
@@ -120,6 +123,23 @@ def test_folders_that_cannot_be_written_to(tmp_path):
     assert told["cache folder"].fix.startswith("export TF_FINETUNE_CACHE=")
     assert told["hub cache"].fix.startswith("export HF_HOME=")
     assert "export TMPDIR=" in told["temporary files"].fix
+
+
+def test_without_any_folder_for_temporary_files_the_rest_is_left_out(monkeypatch):
+    def fail():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    told = {found.name: found for found in diagnose()}
+    assert told["temporary files"].status == "fail" and "export TMPDIR=" in told["temporary files"].fix
+    assert list(told)[-1] == "packages" and "Left out until there is a folder" in told["packages"].message
+
+
+def test_a_folder_of_temporary_files_that_is_not_there(tmp_path):
+    folder = tmp_path / "not there"
+    found = list(check_folders({"TF_FINETUNE_CACHE": str(tmp_path), "TMPDIR": str(folder)}))[-1]
+    assert (found.status, found.fix) == ("warn", f"mkdir -p '{folder}'")
+    assert "which TMPDIR names, is not there" in found.message and not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["TF_FINETUNE_CACHE", "XDG_CACHE_HOME", None])

@@ -123,6 +123,16 @@ def test_a_package_that_cannot_be_imported(site):
     assert shlex.split(found.fix) == [*AGAIN, spec("scikit-learn")]
 
 
+def test_a_backend_of_keras_that_is_not_there_is_mended_by_the_variable(site):
+    installation = site.installation(KERAS_BACKEND="jax")
+    imported = Imported(fault="ModuleNotFoundError: No module named 'jax'", lacks="jax")
+    finding = check_package(BY_NAME["keras-tuner"], installation, imported)
+    assert (finding.status, finding.fix) == ("fail", "unset KERAS_BACKEND")
+    assert "which Keras 3 wants for KERAS_BACKEND" in finding.message
+    other = check_package(BY_NAME["keras-tuner"], site.installation(), imported)
+    assert other.fix is not None and "install" in other.fix
+
+
 def test_a_package_that_lacks_another_one_is_mended_by_that(site):
     site.remove("scipy")
     site.write("sklearn/metrics/__init__.py", "import scipy.sparse")

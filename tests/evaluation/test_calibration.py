@@ -87,7 +87,7 @@ def test_the_scores_before_are_those_of_the_run():
     [
         ([0, 1, 0], [[2.0, 1.0], [0.0, 0.1], [5.0, 0.0]], "all 3 rows are right, and so none tells"),
         ([1, 0], [[2.0, 1.0], [0.0, 0.1]], "no better than guessing"),
-        ([0, 1], [[0.0, 0.0], [0.0, 0.0]], "all 2 rows are right"),
+        ([0, 1], [[0.0, 0.0], [0.0, 0.0]], "no better than guessing"),
         ([0, 0, 1], [[1e-6, 0.0], [2e-6, 0.0], [0.5e-6, 0.0]], "lowest beyond 0.001"),
     ],
 )

@@ -236,6 +236,13 @@ def test_a_calibration_that_is_damaged_or_of_another_run_is_refused(fresh, chang
         find_model(fresh.path)
 
 
+@pytest.mark.parametrize("damage", [lambda raw: b"no archive", lambda raw: raw[: len(raw) // 2], lambda raw: raw[40:]])
+def test_logits_that_are_damaged_are_told(fresh, damage):
+    fresh.validation_logits.write_bytes(damage(fresh.validation_logits.read_bytes()))
+    with pytest.raises(RunError, match="Cannot read .*validation_logits.npz: it is no .npz archive"):
+        calibrate(fresh.path)
+
+
 def test_what_cannot_be_calibrated_is_refused(fresh):
     with pytest.raises(ConfigError, match="--threshold-for f1=0.9: expected precision="):
         calibrate(fresh.path, threshold_for="f1=0.9")

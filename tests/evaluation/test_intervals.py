@@ -17,6 +17,7 @@ from tf_finetune.evaluation.bootstrap import Interval
 from tf_finetune.evaluation.evaluation import score_answers
 from tf_finetune.evaluation.intervals import OF_COUNTS, OF_WEIGHTS, _reflected, score_intervals
 from tf_finetune.evaluation.metrics import compute_scores
+from tf_finetune.evaluation.ranking import mean_scores, rankings
 
 
 def answers(rows: int = 150, classes: int = 2, seed: int = 3) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -94,6 +95,13 @@ def test_equal_seeds_give_equal_intervals_and_chunks_change_nothing(monkeypatch:
 def test_a_class_without_rows_leaves_no_interval_of_its_ranking():
     found = score_intervals(np.array([0, 0]), np.array([[0.9, 0.1], [0.4, 0.6]]), ["a", "b"], resamples=100)
     assert set(found.scores) == {*OF_COUNTS, "log_loss", "brier_score", "ece"}
+
+
+def test_after_a_class_without_rows_no_other_one_is_ranked(monkeypatch: pytest.MonkeyPatch):
+    ranked = rankings(np.array([1, 2, 1]), np.full((3, 3), 1 / 3))  # not one row of the first class
+    for later in ranked[1:]:
+        monkeypatch.setattr(later, "scores", None)  # would fail
+    assert np.isnan(mean_scores(ranked, np.ones(3))).all()
 
 
 def test_resamples_without_a_class_are_left_out_of_the_ranking():

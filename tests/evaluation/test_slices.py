@@ -31,7 +31,7 @@ def column(values) -> ColumnValues:
 
 def test_slices_by_column_have_sklearns_scores_and_begin_with_the_largest():
     values = ["b"] * 100 + ["a"] * 280 + ["c"] * 20
-    found = slice_by_column(LABELS, ANSWERS, column(values), 3, resamples=200)
+    found = slice_by_column(LABELS, ANSWERS, column(values), resamples=200)
     assert (found.kind, found.by) == ("column", "genre")
     assert [(one.name, one.rows, one.is_small) for one in found.slices] == [
         ("a", 280, False),
@@ -48,14 +48,14 @@ def test_slices_by_column_have_sklearns_scores_and_begin_with_the_largest():
 
 def test_macro_f1_of_a_slice_is_over_the_classes_that_occur_in_it():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 2])
-    found = slice_by_column(labels, predicted, column(["x"] * 5 + ["y"]), 3, resamples=100)
+    found = slice_by_column(labels, predicted, column(["x"] * 5 + ["y"]), resamples=100)
     assert found.slices[0].macro_f1.estimate == pytest.approx(0.8)
     assert found.slices[1].macro_f1.estimate == 1.0
 
 
 def test_rare_values_share_a_slice():
     values = [f"v{i % 30}" for i in range(400)]
-    found = slice_by_column(LABELS, ANSWERS, column(values), 3, resamples=100)
+    found = slice_by_column(LABELS, ANSWERS, column(values), resamples=100)
     assert len(found.slices) == 21
     assert found.slices[-1].name == "(10 other values)"
     assert sum(one.rows for one in found.slices) == 400
@@ -63,7 +63,7 @@ def test_rare_values_share_a_slice():
 
 def test_slices_by_length_are_quarters():
     lengths = np.arange(400)[::-1] + 3
-    found = slice_by_length(LABELS, ANSWERS, lengths, 3, resamples=100)
+    found = slice_by_length(LABELS, ANSWERS, lengths, resamples=100)
     assert [one.name for one in found.slices] == [
         "3 to 102 characters",
         "103 to 202 characters",
@@ -76,10 +76,10 @@ def test_slices_by_length_are_quarters():
 
 def test_rows_of_one_length_stay_together():
     lengths = np.array([7] * 390 + [1] * 10)
-    found = slice_by_length(LABELS, ANSWERS, lengths, 3, resamples=100)
+    found = slice_by_length(LABELS, ANSWERS, lengths, resamples=100)
     assert [(one.name, one.rows) for one in found.slices] == [("1 to 7 characters", 400)]
     lengths = np.array([7] * 200 + [9] * 200)
-    found = slice_by_length(LABELS, ANSWERS, lengths, 3, resamples=100)
+    found = slice_by_length(LABELS, ANSWERS, lengths, resamples=100)
     assert [(one.name, one.rows) for one in found.slices] == [("7 characters", 200), ("9 characters", 200)]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import BAD, GOOD, THINGS
 from tf_finetune.cli.main import main
-from tf_finetune.errors import ConfigError, DataError, RunError, TokenizerError
+from tf_finetune.errors import ConfigError, DataError, RunError
 from tf_finetune.explain import ExplainedText, Explanation, Word, explain, explain_many
 from tf_finetune.explain.html import explanation_sections, marked_text
 from tf_finetune.explain.terminal import format_explanation
@@ -93,14 +93,15 @@ def test_both_sentences_of_a_pair_are_explained(tiny_run):
     assert sum(word.attribution for one in found.texts for word in one.words) == pytest.approx(found.total)
     assert found.to_dict()["pair"]["words"][4]["word"] == "bad"
     assert format_explanation(found, colours=False).count("really") >= 1
-    with pytest.raises(TokenizerError, match="takes pairs of texts"):
+    with pytest.raises(DataError, match="trained on sentence pairs: give the second one with --pair"):
         explainer.explain("the film was good .")
 
 
 def test_an_empty_text_and_a_cut_one(folder):
     empty, long = explain_many(folder, ["", "awful " + "the film was great and " * 20])
     assert empty.text.words == () and empty.difference == 0 and empty.is_complete
-    assert "sum to" in format_explanation(empty, colours=True) and explanation_sections(empty)
+    assert "no word to explain" in format_explanation(empty, colours=True)
+    assert "no word to explain" in "".join(explanation_sections(empty))
     ((start, end),) = long.text.cut
     assert long.is_complete and 0 < start < end < len(long.text.text)
     assert f"[... {end - start} characters cut ...]" in format_explanation(long, colours=False)
@@ -110,7 +111,7 @@ def test_an_empty_text_and_a_cut_one(folder):
 def test_what_cannot_be_explained_is_told(folder, tmp_path):
     with pytest.raises(ConfigError, match="--label: expected one of 'negative', 'positive'. Received: 'neutral'"):
         explain(folder, TEXT, label="neutral")
-    with pytest.raises(TokenizerError, match="takes single texts"):
+    with pytest.raises(DataError, match="--pair: the model was trained on single texts. Leave it out"):
         explain(folder, TEXT, "a second one")
     with pytest.raises(ConfigError, match="`steps` must lie in 1..1024. Received: 0"):
         explain(folder, TEXT, steps=0)

@@ -206,5 +206,5 @@ def _unchecked(seen: _Texts, near: NearPairs) -> list[str]:
     if seen.letters.usual is None:
         notes.append("Too few letters a to z to tell random letters from words: that check was not made.")
     if not near.is_complete:
-        notes.append("So many texts are alike that not all of them were compared: there are more near duplicates.")
+        notes.append("So many texts are alike that not all of them were compared: there may be more near duplicates.")
     return notes

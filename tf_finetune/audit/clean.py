@@ -64,7 +64,8 @@ def check_clean(output: str, config: DataConfig) -> tuple[Path, Path]:
         The clean file, and the list of what was dropped beside it.
 
     Raises:
-        ConfigError: There is no data to clean, the name is no .csv, the folder is missing, or a file is there already.
+        ConfigError: There is no data to clean, the name is no .csv, the folder is missing or read-only, or a file is
+            there already.
     """
     path = Path(os.path.expanduser(output))
     if not config.data:
@@ -74,6 +75,8 @@ def check_clean(output: str, config: DataConfig) -> tuple[Path, Path]:
     dropped = path.with_suffix(f".dropped{path.suffix}")
     if not path.parent.is_dir():
         raise ConfigError(f"--write-clean {path}: there is no folder {path.parent}. Create it first.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--write-clean {path}: the folder {path.parent} is not writable. Choose another one.")
     for file in (path, dropped):
         if os.path.lexists(file):
             raise ConfigError(f"--write-clean: {file} exists already and is not overwritten. Give another name.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +25,11 @@ UNBALANCED = 10
 TYPO_LETTERS = 4
 """Names with fewer letters are not compared by letters: cat and car are two words."""
 
+SEPARATOR = re.compile(r"(?<=[^\W\d_])-(?=\w)|(?<=\d)-(?=[^\W\d_])|(?<!\d)[\s_]+|[\s_]+(?!\d)")
+"""Hyphens within a word, and spaces and underscores; not those between digits, and no hyphen that may be a minus."""
+
+SIGNS = "+-\u2212<>="
+
 NAMED = 10
 
 
@@ -41,11 +48,12 @@ def label_findings(corpus: Corpus) -> list[Finding]:
 def typo_pairs(names: Sequence[str]) -> list[tuple[int, int]]:
     """Pairs of names, by index, that may be meant as one.
 
-    They differ in case, in spaces, hyphens and underscores, or by one letter more, less, other, or two swapped
-    (Damerau 1964). Digits are no letters: ``1`` and ``2``, or ``star1`` and ``star2``, are two names. Names are
-    compared by what is left of them without one letter, so that thousands of them take no time.
+    They differ in case, in spaces, hyphens and underscores, in Unicode's normal form or invisible characters, or by one
+    letter more, less, other, or two swapped (Damerau 1964). Digits and signs are no letters: ``1`` and ``2``, ``1`` and
+    ``-1``, or ``star1`` and ``star2``, are two names. Names are compared by what is left of them without one letter, so
+    that thousands of them take no time.
     """
-    folded = ["".join(char for char in name.casefold() if char not in " -_\t\u00a0") for name in names]
+    folded = [_folded(name) for name in names]
     alike: dict[str, list[int]] = defaultdict(list)
     for i, name in enumerate(folded):
         shorter = {name[:k] + name[k + 1 :] for k in range(len(name))} if len(name) >= TYPO_LETTERS else set()
@@ -53,6 +61,12 @@ def typo_pairs(names: Sequence[str]) -> list[tuple[int, int]]:
             alike[key].append(i)
     pairs = {(i, j) for group in alike.values() for place, i in enumerate(group) for j in group[place + 1 :]}
     return sorted((i, j) for i, j in pairs if _is_typo(folded[i], folded[j]))
+
+
+def _folded(name: str) -> str:
+    """A name without what two spellings of it may differ in."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return SEPARATOR.sub("", "".join(char for char in plain if unicodedata.category(char) != "Cf"))
 
 
 def _is_typo(one: str, two: str) -> bool:
@@ -65,7 +79,7 @@ def _is_typo(one: str, two: str) -> bool:
         one, two = one[1:], two[1:]
     while one and two and one[-1] == two[-1]:
         one, two = one[:-1], two[:-1]
-    if any(map(str.isdigit, one + two)):
+    if any(char.isdigit() or char in SIGNS for char in one + two):
         return False
     return max(len(one), len(two)) == 1 or (len(one) == 2 and one == two[::-1])
 
@@ -101,7 +115,10 @@ def _typos(corpus: Corpus, counts: np.ndarray) -> Iterator[Finding]:
     rows = np.flatnonzero(np.isin(corpus.labels, scarce))
     shown = "; ".join(_names(corpus, np.array(pair), total, joint=" and ") for pair in pairs[:NAMED])
     more = f"; and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
-    message = f"Labels that are one typo, case or space apart: {shown}{more}. If they mean the same: --label-map."
+    message = (
+        f"Labels that are one typo, case, space or Unicode form apart: {shown}{more}. "
+        "If they mean the same: --label-map."
+    )
     yield Finding("typo_labels", WARNING, len(pairs), message, corpus.places(rows), corpus.names)
 
 

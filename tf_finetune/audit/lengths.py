@@ -70,25 +70,29 @@ class TokenLengths:
     def advice(self) -> str:
         """What to make of it, in sentences."""
         now, best = self.current, self.suggestion
-        cut = (
-            f"--max-length {now.max_length} cuts {now.truncated:.1%} of the texts and {now.lost:.1%} of all tokens "
-            f"({LOST_PART[self.truncate]}: --truncate {self.truncate})."
-        )
+        cut = f"--max-length {now.max_length} cuts none of the texts."
+        if now.truncated:
+            cut = (
+                f"--max-length {now.max_length} cuts {now.truncated:.1%} of the texts and {now.lost:.1%} of all tokens "
+                f"({LOST_PART[self.truncate]}: --truncate {self.truncate})."
+            )
         if now.lost < LITTLE and (best is None or best.max_length >= now.max_length):
-            return f"{cut} That is next to nothing."
+            return f"{cut} That is next to nothing." if now.truncated else cut
         if best is None:
             last = max((now, *self.choices), key=lambda choice: choice.max_length)
             return (
                 f"{cut} None up to {last.max_length} cuts less than {LITTLE:.0%}; that one still cuts {last.lost:.1%}. "
                 "Try other values of --truncate."
             )
-        ratio = best.tokens / now.tokens
-        cost = f"{ratio:.2f} times the tokens to compute an epoch"
         if best.max_length < now.max_length:
-            return f"{cut} --max-length {best.max_length} would do: it cuts {best.lost:.1%} of all tokens, at {cost}."
+            return (
+                f"{cut} --max-length {best.max_length} would do, too: it cuts {best.lost:.1%} of all tokens. "
+                "That saves memory rather than time: shorter texts are not padded to it."
+            )
         return (
-            f"{cut} --max-length {best.max_length} would cut only {best.lost:.1%} of them, and cost {cost}, and more "
-            "memory for each text: attention grows with the square of the length."
+            f"{cut} --max-length {best.max_length} would cut only {best.lost:.1%} of them, and cost "
+            f"{best.tokens / now.tokens:.2f} times the tokens to compute an epoch, and more memory for each text: "
+            "attention grows with the square of the length."
         )
 
 

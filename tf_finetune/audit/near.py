@@ -35,7 +35,7 @@ WINDOW = 32
 """Texts of the same band with which each is compared. Only in crowds of more than that many alike are there others."""
 
 MOST_CANDIDATES = 2_000_000
-"""Most pairs that are compared: a minute or so. Data that has more is nearly all made from one template."""
+"""Most pairs that are compared: some minutes. Data that has more is nearly all made from one template."""
 
 VERIFIED_TOGETHER = 4096
 KNOWN_WORDS = 1 << 20

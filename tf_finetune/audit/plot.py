@@ -10,6 +10,9 @@ __all__ = ["plot_lengths"]
 WIDTH = 760
 HEIGHT = 260
 
+FAR = 2
+"""Times the longest range, beyond which the chosen length is not drawn: the bars would be squeezed."""
+
 
 def plot_lengths(lengths: TokenLengths) -> str:
     """Histogram of the lengths in tokens, with lines at the chosen and the suggested --max-length.
@@ -26,10 +29,11 @@ def plot_lengths(lengths: TokenLengths) -> str:
         axes = figure.subplots()
         figure.subplots_adjust(64 / WIDTH, 48 / HEIGHT, 1 - 16 / WIDTH, 1 - 34 / HEIGHT)
         axes.bar([end - width for end in ends], counts, width=0.92 * width, align="edge", color=SCORE)
-        axes.axvline(now, color=FAILED, lw=2, label=f"chosen: {now}")
+        is_near = now <= FAR * ends[-1]
+        axes.axvline(now, color=FAILED, lw=2, label=f"chosen: {now}" + ("" if is_near else ", further right"))
         if best is not None and best.max_length != now:
             axes.axvline(best.max_length, color=BEST, lw=2, ls="--", label=f"suggested: {best.max_length}")
-        axes.set_xlim(0, max(ends[-1], now) * 1.02)
+        axes.set_xlim(0, max(ends[-1], now if is_near else 0) * 1.02)
         axes.set_xlabel(f"tokens (the last bar: more than {ends[-1] - width})")
         axes.set_ylabel("texts")
         handles, labels = axes.get_legend_handles_labels()

@@ -12,6 +12,9 @@ from tf_finetune.audit.near import SIMILAR, NearPairs
 
 __all__ = ["Repeats", "find_repeats", "near_findings", "near_rows", "repeat_findings"]
 
+MANY = 0.1
+"""Share of near duplicates in a split from which on they are no oddity: its rows are fewer than they seem."""
+
 
 @dataclass(frozen=True)
 class Repeats:
@@ -117,7 +120,7 @@ def near_findings(corpus: Corpus, pairs: NearPairs, distinct_of: np.ndarray) -> 
                 message = (
                     f"Near duplicates of {SPLIT_WORDS[corpus.names[earlier]]} texts ({SIMILAR:.0%} or more of their "
                     f"word pairs are shared): {_of(rows, part, corpus.names[later])}. Scores on them say little about "
-                    "new texts."
+                    f"new texts.{_of_other_labels(corpus, rows, others)}"
                 )
                 findings.append(
                     _finding("near_leak", WARNING, corpus, rows, message, others=others, similarities=similarity)
@@ -128,8 +131,10 @@ def near_findings(corpus: Corpus, pairs: NearPairs, distinct_of: np.ndarray) -> 
             message = f"Near duplicates of an earlier row: {_of(rows, part, corpus.names[later])}." + (
                 " Those that fit holds out for validation may be like ones it trains on." if alone else ""
             )
+            message += _of_other_labels(corpus, rows, others)
+            severity = WARNING if len(rows) >= MANY * len(part) else NOTE
             findings.append(
-                _finding("near_duplicates", NOTE, corpus, rows, message, others=others, similarities=similarity)
+                _finding("near_duplicates", severity, corpus, rows, message, others=others, similarities=similarity)
             )
     return findings
 
@@ -200,6 +205,12 @@ def _finding(
 def _of(rows: np.ndarray, part: object, split: str) -> str:
     total = len(part)  # type: ignore[arg-type]
     return f"{len(rows):,} of {total:,} {SPLIT_WORDS[split]} rows ({shown_share(len(rows), total)})"
+
+
+def _of_other_labels(corpus: Corpus, rows: np.ndarray, others: np.ndarray) -> str:
+    """How many near duplicates contradict the row that they are like, as a further sentence; empty if none does."""
+    number = int((corpus.labels[rows] != corpus.labels[others]).sum())
+    return f" {number:,} of them under another label than the row that they are like." if number else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -29,6 +29,8 @@ def checked_page(html: str | None, *, overwrite: bool) -> Path | None:
         raise ConfigError(f"--html: expected a file that ends in .html. Received: {html}")
     if not path.parent.is_dir():
         raise ConfigError(f"--html {html}: there is no folder {path.parent}. Create it first.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--html {html}: the folder {path.parent} is not writable. Choose another one.")
     if path.is_dir() or (os.path.lexists(path) and not overwrite):
         raise ConfigError(f"--html: {html} exists already. Give another name, or --overwrite to replace it.")
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tf_finetune.doctor.finding import FAIL, WARN, Finding
-from tf_finetune.doctor.folders import check_folders
+from tf_finetune.doctor.folders import check_folders, temporary_folder
 from tf_finetune.doctor.hub import ask_hub, check_hub, check_model, find_model
 from tf_finetune.doctor.imports import DOOR, Imported, try_imports
 from tf_finetune.doctor.installation import Installation
@@ -46,6 +46,10 @@ def diagnose(
 def _findings(installation: Installation, *, quick: bool) -> Iterator[Finding]:
     yield from (check_python(), check_cpu(), check_memory())
     yield from check_folders(installation.environment)
+    if temporary_folder() is None:  # the processes that try the packages report through one
+        message = "Left out until there is a folder for temporary files, with all that comes after them."
+        yield Finding("packages", WARN, message, "tf-finetune doctor")
+        return
     failed = 0
     door = Imported()
     for finding, outcome in _software(installation):

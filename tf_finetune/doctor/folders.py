@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from tf_finetune.doctor.finding import FAIL, OK, WARN, Finding
 
-__all__ = ["cache_path", "check_folder", "check_folders", "hub_cache_path"]
+__all__ = ["cache_path", "check_folder", "check_folders", "hub_cache_path", "temporary_folder"]
 
 GIGABYTE = 10**9
 LEAST_ROOM, LITTLE_ROOM = GIGABYTE // 2, 2 * GIGABYTE
@@ -23,10 +24,26 @@ def check_folders(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield check_folder("current folder", here, "cd ~")
     yield check_folder("cache folder", cache_path(environment), "export TF_FINETUNE_CACHE=~/tf_finetune_cache")
     yield check_folder("hub cache", hub_cache_path(environment), "export HF_HOME=~/huggingface", needed=False)
-    temporary = next(
-        (environment[name] for name in ("TMPDIR", "TEMP", "TMP") if environment.get(name)), tempfile.gettempdir()
-    )
-    yield check_folder("temporary files", Path(temporary), "mkdir -p ~/tmp && export TMPDIR=~/tmp")
+    fix = "mkdir -p ~/tmp && export TMPDIR=~/tmp"
+    usable = temporary_folder()
+    if usable is None:
+        yield Finding("temporary files", FAIL, "No folder for temporary files can be written to.", fix)
+        return
+    variable = next((name for name in ("TMPDIR", "TEMP", "TMP") if environment.get(name)), None)
+    temporary = Path(usable if variable is None else environment[variable])
+    if variable is not None and not os.path.lexists(temporary):  # nobody makes it, unlike a cache
+        message = f"{temporary}, which {variable} names, is not there: another folder is taken for it."
+        yield Finding("temporary files", WARN, message, f"mkdir -p {shlex.quote(str(temporary))}")
+        return
+    yield check_folder("temporary files", temporary, fix)
+
+
+def temporary_folder() -> str | None:
+    """The folder that Python makes temporary files in; None if there is none, as where all disks are read-only."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return None
 
 
 def check_folder(name: str, folder: Path, fix: str, *, needed: bool = True, room: int | None = None) -> Finding:

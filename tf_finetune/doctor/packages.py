@@ -178,6 +178,9 @@ def _import_fault(package: Package, version: str, installation: Installation, im
     if imported.lacks is None or imported.lacks == top:
         message = f"Half installed or broken: {version} cannot be imported: {imported.fault}."
         return message, installation.reinstall(package.requirement)
+    if imported.lacks == installation.environment.get("KERAS_BACKEND"):
+        message = f"{version} cannot be imported: {imported.fault}, which Keras 3 wants for KERAS_BACKEND."
+        return message, "unset KERAS_BACKEND"
     missing = package_of(imported.lacks)
     lacking = package.requirement if missing is None else missing.requirement
     return f"{version} cannot be imported: {imported.fault}.", installation.install(lacking)

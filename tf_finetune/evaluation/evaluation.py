@@ -67,10 +67,10 @@ def score_answers(
     """
     scores = compute_scores(labels, probabilities, label_names)
     intervals = score_intervals(labels, probabilities, label_names, resamples=resamples, seed=seed)
-    predicted, classes = probabilities.argmax(axis=1), len(label_names)
+    predicted = probabilities.argmax(axis=1)
     draws = {"resamples": resamples, "seed": seed}
-    slicings = [] if lengths is None else [slice_by_length(labels, predicted, lengths, classes, **draws)]
+    slicings = [] if lengths is None else [slice_by_length(labels, predicted, lengths, **draws)]
     slicings.append(slice_by_class(labels, predicted, label_names, **draws))
-    slicings += [slice_by_column(labels, predicted, column, classes, **draws) for column in columns]
+    slicings += [slice_by_column(labels, predicted, column, **draws) for column in columns]
     values = {field.name: getattr(scores, field.name) for field in dataclasses.fields(scores)}
     return Evaluation(**values, intervals=intervals, slicings=tuple(slicings))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +36,10 @@ def read_logits(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             labels, logits = file["labels"], file["logits"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise RunError(f"Cannot read {path}: {error}") from error
+    except OSError as error:
+        raise RunError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:  # their words say how to unpickle
+        raise RunError(f"Cannot read {path}: it is no .npz archive of labels and logits, or damaged.") from error
     if labels.ndim != 1 or logits.ndim != 2 or len(labels) != len(logits) or logits.dtype != np.float32:
         raise RunError(f"{path} is damaged: expected labels [n] and float32 logits [n, classes].")
     return labels, logits

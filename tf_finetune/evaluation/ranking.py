@@ -77,5 +77,7 @@ def mean_scores(ranked: Sequence[Ranking], weights: np.ndarray) -> tuple[float, 
     total_auroc = total_precision = 0.0
     for ranking in ranked:
         auroc, average_precision = ranking.scores(weights)
+        if np.isnan(auroc):  # so is the mean: the other classes need no look
+            return np.nan, np.nan
         total_auroc, total_precision = total_auroc + auroc, total_precision + average_precision
     return total_auroc / len(ranked), total_precision / len(ranked)

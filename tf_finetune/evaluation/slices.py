@@ -92,7 +92,7 @@ def slice_by_class(
         resamples: How often the rows of a slice are drawn anew.
         seed: Seed of the draws.
     """
-    scorer = _Scorer(labels, predicted, len(label_names), resamples, seed)
+    scorer = _Scorer(labels, predicted, resamples, seed)
     named = ((name, labels == i) for i, name in enumerate(label_names))
     return Slicing(
         "class", "class", tuple(scorer.slice(name, rows, has_f1=False) for name, rows in named if rows.any())
@@ -103,7 +103,6 @@ def slice_by_length(
     labels: np.ndarray,
     predicted: np.ndarray,
     lengths: np.ndarray,
-    classes: int,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -115,7 +114,6 @@ def slice_by_length(
         predicted: integers `[n]`, the answers.
         lengths: integers `[n]`, characters of the text, with those of the second sentence: unlike tokens, they are the
             same for every model.
-        classes: How many classes there are.
         resamples: How often the rows of a slice are drawn anew.
         seed: Seed of the draws.
     """
@@ -124,7 +122,7 @@ def slice_by_length(
     inner = np.quantile(lengths, np.arange(1, LENGTH_SLICES) / LENGTH_SLICES, method="inverted_cdf")
     ends = np.unique([*inner, lengths.max()])  # inclusive
     of_row = np.searchsorted(ends, lengths)
-    scorer = _Scorer(labels, predicted, classes, resamples, seed)
+    scorer = _Scorer(labels, predicted, resamples, seed)
     slices = []
     for i in range(len(ends)):
         rows = of_row == i
@@ -138,7 +136,6 @@ def slice_by_column(
     labels: np.ndarray,
     predicted: np.ndarray,
     column: ColumnValues,
-    classes: int,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -149,7 +146,6 @@ def slice_by_column(
         labels: integers `[n]`, the true classes.
         predicted: integers `[n]`, the answers.
         column: Values of the `n` rows.
-        classes: How many classes there are.
         resamples: How often the rows of a slice are drawn anew.
         seed: Seed of the draws.
     """
@@ -157,7 +153,7 @@ def slice_by_column(
 
     counts = np.bincount(column.codes, minlength=len(column.values))
     order = np.argsort(-counts, kind="stable")
-    scorer = _Scorer(labels, predicted, classes, resamples, seed)
+    scorer = _Scorer(labels, predicted, resamples, seed)
     slices = [scorer.slice(column.values[code], column.codes == code) for code in order[:MOST_SLICES]]
     others = order[MOST_SLICES:]
     if len(others):
@@ -171,7 +167,6 @@ class _Scorer:
 
     labels: np.ndarray
     predicted: np.ndarray
-    classes: int
     resamples: int
     seed: int
 
@@ -181,12 +176,11 @@ class _Scorer:
 
         from tf_finetune.evaluation.class_counts import confusion_matrix, of_confusion
 
-        labels, predicted = self.labels[rows], self.predicted[rows]
-        exact = of_confusion(confusion_matrix(labels, predicted, self.classes))
+        # of thousands of classes, few occur in a slice: those are numbered anew, in their order
+        both = np.stack([self.labels[rows], self.predicted[rows]])
+        occurring, (labels, predicted) = np.unique(both, return_inverse=True)
+        exact = of_confusion(confusion_matrix(labels, predicted, len(occurring)))
         generator = np.random.default_rng(self.seed)
-        drawn = draw_counts(labels, predicted, self.classes, self.resamples, generator)
-        macro_f1 = None
-        if has_f1:
-            occurs = exact.rows + exact.answers > 0
-            macro_f1 = interval_of(exact.f1[occurs].mean(), drawn.f1[:, occurs].mean(axis=1), len(labels))
+        drawn = draw_counts(labels, predicted, len(occurring), self.resamples, generator)
+        macro_f1 = interval_of(float(exact.macro_f1), drawn.macro_f1, len(labels)) if has_f1 else None
         return Slice(name, len(labels), interval_of(float(exact.accuracy), drawn.accuracy, len(labels)), macro_f1)

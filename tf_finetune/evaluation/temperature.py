@@ -108,10 +108,10 @@ def _check(labels: np.ndarray, logits: np.ndarray) -> None:
 
 def _no_minimum(exact: np.ndarray, true: np.ndarray) -> str | None:
     """Why no temperature is best, if so: by the slope of the loss in 1 / T at its two ends."""
+    if true.mean() <= exact.mean():  # first: of equal logits, all are the highest
+        return "the true classes have no higher logits than the others: the model is no better than guessing"
     if not true.any():
         return f"all {len(true)} rows are right, and so none tells how sure is too sure"
-    if true.mean() <= exact.mean():
-        return "the true classes have no higher logits than the others: the model is no better than guessing"
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_finetune.errors import ConfigError
+from tf_finetune.errors import ConfigError, DataError
 from tf_finetune.evaluation.logits import softmax
 from tf_finetune.explain.embeddings import EmbeddedModel, embedded_model
 from tf_finetune.explain.explanation import STEPS, ExplainedText, Explanation, Word
@@ -44,6 +44,10 @@ class Explainer:
         self, text: str, pair: str | None = None, *, label: str | None = None, steps: int = STEPS
     ) -> Explanation:
         """Explains the answer to one text; see `tf_finetune.explain.explain`."""
+        if self.encoder.pairs and pair is None:
+            raise DataError("The model was trained on sentence pairs: give the second one with --pair.")
+        if not self.encoder.pairs and pair is not None:
+            raise DataError("--pair: the model was trained on single texts. Leave it out.")
         tokens = trace_tokens(self.encoder, text, pair)
         logits = self.model.checked_logits(tokens.ids, tokens.types)
         baseline = self._baseline()

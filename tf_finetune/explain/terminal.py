@@ -41,6 +41,8 @@ def format_explanation(explanation: Explanation, *, colours: bool) -> str:
 
 def completeness(explanation: Explanation) -> str:
     """How the attributions add up, in a sentence."""
+    if not any(one.words for one in explanation.texts):
+        return "There is no word to explain: the model answers this way to an empty text."
     verdict = "" if explanation.is_complete else ", which is more than 1 %: take them as rough"
     return (
         f"The words sum to {explanation.total:+.4f}. The logit is {explanation.logit:+.4f}, and "
