@@ -36,9 +36,7 @@ def tiny_rows(count=96, *, starts=("the", "this")):
     for i in range(count):
         words, label = (GOOD, "positive") if i % 2 else (BAD, "negative")
         filler = "really " * chance.randrange(4)
-        rows.append(
-            (f"{chance.choice(starts)} {chance.choice(THINGS)} was {filler}{chance.choice(words)} .", label)
-        )
+        rows.append((f"{chance.choice(starts)} {chance.choice(THINGS)} was {filler}{chance.choice(words)} .", label))
     return rows
 
 

@@ -36,6 +36,9 @@ _HOMES = {
     "make_optimizer": "model.optimizer",
     "make_schedule": "model.schedule",
     "freeze": "model.freeze",
+    "report": "reporting.report",
+    "push": "sharing.push",
+    "write_card": "sharing.card",
     "train": "training.train",
     "fit": "training.fit",
     "plan": "training.plan",
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
     from tf_finetune.model.pretrained import load_model
     from tf_finetune.model.resolve import resolve_model
     from tf_finetune.model.schedule import make_schedule
+    from tf_finetune.reporting.report import report
     from tf_finetune.serving.clients.client import Client
     from tf_finetune.serving.clients.prediction import Prediction
     from tf_finetune.serving.clients.smoke import smoke
@@ -101,6 +105,8 @@ if TYPE_CHECKING:
     from tf_finetune.serving.rollout.prune import prune
     from tf_finetune.serving.rollout.versions import versions
     from tf_finetune.serving.verification.verify import verify
+    from tf_finetune.sharing.card import write_card
+    from tf_finetune.sharing.push import push
     from tf_finetune.tokens.encoder import TextEncoder
     from tf_finetune.tokens.lengths import report_lengths
     from tf_finetune.tokens.pipeline import input_spec, make_dataset, steps_per_epoch

@@ -1,6 +1,8 @@
 """The model folder: every path and file name in one place.
 
 saved_models/<name>/
+  README.md           the model card
+  report.html         what the run is worth
   run/                one training run; not a number, so that TensorFlow Serving skips it
   1/ 2/ ...           exports
 """
@@ -134,6 +136,21 @@ class ModelFolder:
     def logs(self) -> Path:
         """TensorBoard logs."""
         return self.run / "logs"
+
+    @property
+    def trackers(self) -> Path:
+        """Which run at each tracker is this one, and how many epochs it has."""
+        return self.run / "trackers.json"
+
+    @property
+    def card(self) -> Path:
+        """The model card, as the Hugging Face hub shows it."""
+        return self.path / "README.md"
+
+    @property
+    def report(self) -> Path:
+        """What the run is worth, as one HTML page."""
+        return self.path / "report.html"
 
     @property
     def models_config(self) -> Path:

@@ -316,9 +316,10 @@ def test_predict_refuses(run, verb, args: str, words: str) -> None:
 
 
 def test_export_prints_the_folder(run, verb) -> None:
-    export = verb("serving.export.export")
+    export, card = verb("serving.export.export"), verb("sharing.card.refresh_card")
     export.answer = Path("saved_models/x/3")
     assert run("export", "saved_models/x") == (0, "saved_models/x/3\n", "")
+    assert card.calls == [(("saved_models/x",), {})]
     words = ["--version", "7", "--signatures", "text, token_ids", "--max-length", "64", "--keep-texts", "0"]
     words += ["--encoder", "model"]
     run("export", "saved_models/x", *words)

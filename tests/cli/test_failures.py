@@ -150,6 +150,7 @@ def test_the_log_goes_to_stderr_and_stops_with_the_call(run, verb) -> None:
         log.warning("odd row")
 
     verb("serving.export.export").answer = work
+    verb("sharing.card.refresh_card")
     assert run("export", "x").err == "reading\nwarning: odd row\n"
     assert run("export", "x", "-v").err == "detail\nreading\nwarning: odd row\n"
     assert logging.getLogger("tf_finetune").handlers == []

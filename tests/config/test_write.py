@@ -50,7 +50,7 @@ OTHER = {
     "monitor": "val_loss",
     "seed": 0,
     "deterministic": False,
-    "tensorboard": True,
+    "tracker": ["wandb", "tensorboard"],
     "calibrate": True,
     "threshold_for": "coverage=0.8",
     "export": False,

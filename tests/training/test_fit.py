@@ -68,7 +68,14 @@ def test_the_model_folder_holds_exactly_the_designed_files(tiny_run):
         "tokenizer/tokenizer_config.json",
         "tokenizer/vocab.txt",
     }
-    assert {path.name for path in tiny_run.run.path.iterdir()} == {"run", "1", "models.config"}
+    assert {path.name for path in tiny_run.run.path.iterdir()} == {"README.md", "run", "1", "models.config"}
+
+
+def test_a_run_has_a_model_card_of_its_scores(tiny_run):
+    card = tiny_run.run.card.read_text(encoding="utf-8")
+    assert "pipeline_tag: text-classification" in card
+    assert f"labels **{100 * tiny_run.scores.accuracy:.1f} %** right" in card
+    assert "percentiles" in card and "of the training texts were longer" in card
 
 
 def test_it_learns_and_keeps_the_best_epoch(tiny_run):
@@ -139,9 +146,10 @@ def test_a_finished_run_is_not_overwritten(tiny_run, config):
 
 def test_overwrite_replaces_the_run_and_keeps_the_exports(config):
     first = fit(change(config, export={"export": True}))
+    first.run.report.write_text("on the first run")
     second = fit(change(config, fit={"seed": 9}, run={"overwrite": True}))
     assert first.run.path == second.run.path
-    assert {path.name for path in second.run.path.iterdir()} == {"run", "1", "models.config"}
+    assert {path.name for path in second.run.path.iterdir()} == {"README.md", "run", "1", "models.config"}
     ops = read_saved_model(second.run.path / "1" / "saved_model.pb").ops
     assert "StatelessWhile" not in ops  # the loop of the unpadded encoder
     assert json.loads(second.run.environment.read_text())
@@ -162,7 +170,7 @@ def test_a_failure_while_overwriting_brings_the_old_run_back(config, monkeypatch
         fit(change(config, run={"overwrite": True}))
     assert ModelFolder(first.run.path).is_complete
     assert all(np.array_equal(before[name], value) for name, value in weights(first).items())
-    assert {path.name for path in first.run.path.iterdir()} == {"run"}
+    assert {path.name for path in first.run.path.iterdir()} == {"README.md", "run"}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,7 @@ def test_every_way_of_computing_finishes(config, tmp_path):
         change(
             config,
             model={"precision": "mixed_bfloat16", "freeze": "embeddings,0"},
-            fit={"gradient_accumulation": 2, "batching": "plain", "tensorboard": True, "monitor": "val_loss"},
+            fit={"gradient_accumulation": 2, "batching": "plain", "tracker": ("tensorboard",), "monitor": "val_loss"},
             tokens={"truncate": "tail"},
         )
     )

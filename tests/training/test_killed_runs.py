@@ -176,7 +176,7 @@ WAYS = {
         "model": {"encoder": "unpadded", "freeze": "embeddings,0"},
         "fit": {"gradient_accumulation": 2, "token_budget": 40, **UNUSUAL_LOSS},
     },
-    "with all that is written": {"test": 24, "model": OWN, "fit": {"monitor": "val_loss", "tensorboard": True}},
+    "with all that is written": {"test": 24, "model": OWN, "fit": {"monitor": "val_loss", "tracker": ("tensorboard",)}},
     "deberta-v2": {"kind": "deberta-v2"},
     "distilbert": {"kind": "distilbert"},
     "roberta": {"kind": "roberta", "model": OWN},

@@ -58,7 +58,7 @@ def history(folder):
 def test_two_workers_train_as_one_process(words, tmp_path, encoder):
     from safetensors.numpy import load_file
 
-    more = ["--encoder", encoder, "--learning-rate", "1e-4"]
+    more = ["--encoder", encoder, "--learning-rate", "1e-4", "--tracker", "tensorboard"]
     assert launch([*words, *more], workers=2) == 0
     one = [*words, *more, "--output", str(tmp_path / "one")]
     subprocess.run([sys.executable, "-m", "tf_finetune", *one], check=True, capture_output=True)

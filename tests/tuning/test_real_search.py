@@ -47,6 +47,7 @@ def test_each_trial_is_a_run_without_test_rows(searched):
         assert trial.score == min(scores)
         assert trial.best_epoch == scores.index(trial.score) + 1
         assert set(json.loads(folder.metrics.read_text())) == {"validation"}
+        assert not folder.card.exists()
         recorded = resolve_config(file=folder.config)
         assert {name: getattr(recorded.fit, name.split(".")[1]) for name in trial.values if "fit." in name} == {
             name: value for name, value in trial.values.items() if "fit." in name
@@ -92,6 +93,7 @@ def test_the_refit_gives_the_score_again_and_scores_the_test_rows(searched, tmp_
     labels = [json.loads(run.run.environment.read_text())["identity"]["data"] for run in found.runs]
     assert labels[0] == labels[1], "another seed must not move rows between training and validation"
     assert found.runs[1].run.path == folder / "tune" / "refit" / "seed-2"
+    assert [run.run.card.exists() for run in found.runs] == [True, False]
     before = found.runs[1].run.complete.stat().st_mtime_ns
     again = refit(folder, seeds=2)
     assert again.to_dict() == found.to_dict()

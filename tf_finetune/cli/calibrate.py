@@ -25,14 +25,16 @@ def calibrate(model_folder: str, *, threshold_for: str | None, as_json: bool) ->
     """Make the probabilities of a trained model believable.
 
     MODEL_FOLDER is what fit wrote: saved_models/NAME. Fits a temperature, by which all logits are divided, on what the
-    run said to its validation rows, and writes run/calibration.json; predict, evaluate and new exports follow it. The
-    order of the classes stays. The same rows have chosen the epoch: evaluate on others to know what to expect. Called
-    again it begins anew; without the file the run is as before.
+    run said to its validation rows, and writes run/calibration.json and the model card; predict, evaluate and new
+    exports follow it. The order of the classes stays. The same rows have chosen the epoch: evaluate on others to know
+    what to expect. Called again it begins anew; without the file the run is as before.
     """
     from tf_finetune.evaluation.calibration import calibrate as calibrate_run
     from tf_finetune.evaluation.calibration_table import format_calibration
+    from tf_finetune.sharing.card import refresh_card
 
     found = calibrate_run(model_folder, threshold_for=threshold_for)
+    refresh_card(model_folder)
     if not as_json:
         click.echo(format_calibration(found))
         return

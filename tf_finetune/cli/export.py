@@ -50,11 +50,13 @@ def export(
     MODEL_FOLDER is what fit wrote: saved_models/NAME. The default signature takes texts and tokenizes them exactly as
     in training, where the tokenizer allows it; token_ids takes token ids. Probabilities are calibrated as the run is,
     and its thresholds give an output decision. Everything is compared with the trained model before it is published.
-    Prints the new version's folder.
+    The model card is written anew. Prints the new version's folder.
     """
     from tf_finetune.serving.export import export as export_run
+    from tf_finetune.sharing.card import refresh_card
 
     chosen = None if signatures is None else [name.strip() for name in signatures.split(",")]
     kept = {} if keep_texts is None else {"keep_texts": keep_texts}
     path = export_run(model_folder, version=version, signatures=chosen, max_length=max_length, encoder=encoder, **kept)
+    refresh_card(model_folder)
     click.echo(path)

@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry(
         "tf_finetune.cli.explain", "explain", "Tell which words drove a trained model's answer to a text."
     ),
+    "report": Entry("tf_finetune.cli.report", "report", "Write a report of a trained model as one HTML page."),
     "export": Entry(
         "tf_finetune.cli.export", "export", "Write a SavedModel of a trained model for TensorFlow Serving."
     ),
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "promote": Entry("tf_finetune.cli.promote", "promote", "Have a version served, as stable or under another label."),
     "rollback": Entry("tf_finetune.cli.rollback", "rollback", "Go back to the version that was stable before."),
     "prune": Entry("tf_finetune.cli.prune", "prune", "Remove old exports; never one that is served or labelled."),
+    "push": Entry("tf_finetune.cli.push", "push", "Put a trained model on the Hugging Face hub, with its card."),
     "doctor": Entry("tf_finetune.cli.doctor", "doctor", "Find out why it does not work here, and how to mend it."),
     "init": Entry("tf_finetune.cli.init", "init", "Write a commented configuration file to start from."),
     "config": Entry("tf_finetune.cli.config", "config", "Look at the configuration."),

@@ -117,7 +117,7 @@ CONVERTERS: dict[type, Callable[[Any, bool], Any]] = {
 def _in_range(option: Option, value: Any) -> bool:
     """Whether `value`, already of the right type, lies in the range of `option`."""
     if option.choices is not None:
-        return value in option.choices
+        return set(value if option.kind is tuple else (value,)) <= set(option.choices)
     return (
         (option.minimum is None or value >= option.minimum)
         and (option.maximum is None or value <= option.maximum)

@@ -143,6 +143,12 @@ def _check_resume(values: Values, options: Mapping[str, Option]) -> str | None:
     return None
 
 
+def _check_tracker(values: Values, options: Mapping[str, Option]) -> str | None:
+    names = values["tracker"]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return f"--tracker {twice[0]} is given twice: the second one has no effect." if twice else None
+
+
 def _check_threshold_for(values: Values, options: Mapping[str, Option]) -> str | None:
     text = values["threshold_for"]
     if text is None:
@@ -167,6 +173,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values, Mapping[str, Option]], st
     (("encoder", "jit_compile", "precision"), _check_encoder),
     (("devices",), _check_devices),
     (("save_every",), _check_save_every),
+    (("tracker",), _check_tracker),
     (("calibrate", "threshold_for"), _check_threshold_for),
     (("resume", "overwrite", "force"), _check_resume),
 )

@@ -38,7 +38,7 @@ class Option:
         maximum: Upper end of the range, part of it.
         above: Lower end of the range, not part of it.
         below: Upper end of the range, not part of it.
-        choices: The only texts allowed.
+        choices: The only texts allowed; of a tuple, for each of its items.
         metavar: What stands for the value in usage lines.
     """
 
@@ -79,7 +79,7 @@ class Option:
     def range(self) -> str:
         """The range in words, empty without one: ``at least 0, below 1``."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return ("any of " if self.kind is tuple else "one of ") + ", ".join(self.choices)
         ends = {"at least": self.minimum, "above": self.above, "at most": self.maximum, "below": self.below}
         return ", ".join(f"{words} {end:.12g}" for words, end in ends.items() if end is not None)
 

@@ -11,6 +11,7 @@ from tf_finetune.config.catalog import OPTIONS, SECTIONS, unknown_flag, unknown_
 from tf_finetune.config.check import coerce, config_error
 from tf_finetune.config.cross import cross_faults
 from tf_finetune.config.option import Option
+from tf_finetune.config.renamed import renamed
 from tf_finetune.config.sections import Config
 from tf_finetune.errors import ConfigError
 
@@ -90,11 +91,13 @@ def _file_settings(file: Path | None) -> Iterator[Setting | str]:
             yield f"{entry.where}: {entry.fault}"
         elif entry.key is None:
             continue
-        elif entry.key not in SECTIONS[entry.section]:
-            yield f"{entry.where}: {unknown_key(entry.section, entry.key)}"
         else:
-            option = SECTIONS[entry.section][entry.key]
-            yield Setting(f"{entry.where}: {option.path}", option, entry.value, from_text=False)
+            ((key, value),) = renamed(entry.section, {entry.key: entry.value}).items()
+            if key not in SECTIONS[entry.section]:
+                yield f"{entry.where}: {unknown_key(entry.section, key)}"
+            else:
+                option = SECTIONS[entry.section][key]
+                yield Setting(f"{entry.where}: {option.path}", option, value, from_text=False)
 
 
 def _flag_settings(flags: Mapping[str, Any]) -> Iterator[Setting | str]:

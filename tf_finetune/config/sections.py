@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from tf_finetune.config.check import config_error, normalize_section
 from tf_finetune.config.cross import cross_faults
 from tf_finetune.config.option import option, options_of
+from tf_finetune.config.renamed import renamed
 from tf_finetune.config.save_every import AUTO
 from tf_finetune.errors import ConfigError
 
@@ -183,7 +184,12 @@ class FitConfig(Section):
     deterministic: bool | None = option(
         None, "Same seed, data and machine give the same weights. Default: on without a GPU, off with one."
     )
-    tensorboard: bool = option(False, "Write TensorBoard logs to run/logs.")
+    tracker: tuple[str, ...] = option(
+        (),
+        "Where the run is watched: tensorboard (files in run/logs), mlflow (MLFLOW_TRACKING_URI says where) or wandb. "
+        "Texts are shown in tensorboard alone.",
+        choices=("tensorboard", "mlflow", "wandb"),
+    )
     calibrate: bool = option(
         False,
         "Fit a temperature on the validation rows, which have chosen the epoch too, so that the probabilities of "
@@ -264,7 +270,7 @@ class Config:
         """
         kinds = get_type_hints(cls)
         try:
-            return cls(**{name: kinds[name](**values) for name, values in sections.items()})
+            return cls(**{name: kinds[name](**renamed(name, values)) for name, values in sections.items()})
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"These are no sections of a configuration: {error!r:.80}.") from error
 

@@ -14,17 +14,19 @@ __all__ = ["escaped", "page", "row", "section", "table"]
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1e22; --faint: #5b636d; --line: #d5d9de; --wash: #f2f5f7;
-  --blue: #1a80c0; --green: #009e73; --vermilion: #d55e00; }
+  --link: #0f6aa5; --blue: #1a80c0; --green: #009e73; --vermilion: #d55e00; }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #15181c; --ink: #e4e7ea; --faint: #9aa3ad; --line: #363c44; --wash: #1e2329; } }
+  :root { --paper: #15181c; --ink: #e4e7ea; --faint: #9aa3ad; --line: #363c44; --wash: #1e2329; --link: #62b2e6; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 80rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; }
 p { max-width: 46rem; margin: .5rem 0; }
 .lead { font-size: 1.15rem; }
 .faint, figcaption { color: var(--faint); font-size: .9rem; }
+td .faint, th .faint { font-size: inherit; }
 .wide { overflow-x: auto; }
 figure { margin: 0 0 1.2rem; }
 svg { display: block; height: auto; }
@@ -43,23 +45,41 @@ thead th { border-bottom: 2px solid var(--line); vertical-align: bottom; }
 .bar { min-width: 16rem; }
 .bar i { display: block; height: .9rem; margin-top: .3rem; background: var(--blue); print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
+.panels { display: flex; flex-wrap: wrap; gap: 0 1.5rem; align-items: flex-start; }
+.panels svg { max-width: 100%; }
+.panels > * { min-width: 0; max-width: 100%; }
+nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0; margin: .8rem 0 0; }
+a { color: var(--link); text-underline-offset: .15em; }
+.points { max-width: 46rem; padding-left: 1.2rem; }
+.points li { margin: .35rem 0; }
+.card { max-width: 52rem; margin: 0 0 1.3rem; padding: .2rem 0 .2rem .9rem; border-left: 3px solid var(--line); }
+.card p { max-width: none; }
+details { margin: 1rem 0; }
+summary { cursor: pointer; color: var(--link); }
 .swatch { display: inline-block; width: 1.4em; height: .28em; vertical-align: middle; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
   text-align: inherit; }
-th button::after { content: " \\2195"; color: var(--faint); }
-th[aria-sort=ascending] button::after { content: " \\2191"; color: inherit; }
-th[aria-sort=descending] button::after { content: " \\2193"; color: inherit; }
+th button::after { content: "\\00a0\\2195"; color: var(--faint); }
+th[aria-sort=ascending] button::after { content: "\\00a0\\2191"; color: inherit; }
+th[aria-sort=descending] button::after { content: "\\00a0\\2193"; color: inherit; }
+@media (max-width: 30rem) {
+  body { padding: 1.5rem 1rem 3rem; }
+  th, td { padding: .3rem .4rem; }
+}
 @media print {
   :root { --paper: #fff; --ink: #000; --faint: #444; --line: #bbb; --wash: #eee; }
   @page { margin: 12mm; }
   body { padding: 0; max-width: none; font-size: 10pt; }
   h2 { break-after: avoid; }
-  figure, tr { break-inside: avoid; }
+  figure, tr, .card { break-inside: avoid; }
+  nav { display: none; }
+  a { color: inherit; text-decoration: none; }
   .wide { overflow: visible; }
   svg { max-width: 100%; max-height: 24cm; }
   .sortable { font-size: 6.5pt; }
   .sortable th, .sortable td { padding: .15rem .25rem; }
+  .sortable.narrow { font-size: 9pt; }
   th button::after { content: "" !important; }
 }
 """
@@ -95,9 +115,10 @@ def escaped(value: Any) -> str:
     return html.escape(exact_text(value))
 
 
-def section(heading: str, *parts: str) -> str:
-    """A heading and the HTML below it."""
-    return "\n".join((f"<section><h2>{escaped(heading)}</h2>", *parts, "</section>"))
+def section(heading: str, *parts: str, anchor: str = "") -> str:
+    """A heading and the HTML below it; links within the page lead to its anchor."""
+    start = f'<section id="{anchor}">' if anchor else "<section>"
+    return "\n".join((f"{start}<h2>{escaped(heading)}</h2>", *parts, "</section>"))
 
 
 def row(cells: Iterable[str], *, classes: str = "") -> str:
@@ -112,7 +133,7 @@ def table(heads: Sequence[str], rows: Sequence[str], *, classes: str = "") -> st
     Args:
         heads: Whole cells of the head.
         rows: From `row`.
-        classes: ``sortable``, if a click on a head is to sort it.
+        classes: ``sortable``, if a click on a head is to sort it; ``narrow``, if it fits on paper in usual letters.
     """
     start = f'<div class="wide"><table class="{classes}">' if classes else '<div class="wide"><table>'
     return "\n".join((f"{start}<thead>{row(heads)}</thead>", "<tbody>", *rows, "</tbody></table></div>"))

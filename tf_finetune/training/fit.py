@@ -23,6 +23,7 @@ from tf_finetune.evaluation.operating_point import check_label_names
 from tf_finetune.files import file_sha256, read_json, write_json, write_text
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.run import FORMAT, ModelFolder
+from tf_finetune.sharing.card import refresh_card
 from tf_finetune.training.identity import describe_identity
 from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import default_output, occupy
@@ -68,6 +69,7 @@ def fit(
     stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
     uses_test: bool = True,
     keeps_checkpoints: bool = False,
+    group: str | None = None,
 ) -> FitResult:
     """Fine-tunes a classifier and writes the model folder; or goes on with a run that was stopped or killed.
 
@@ -82,10 +84,12 @@ def fit(
         stops: Asked after each epoch with the values of all epochs so far, whether to stop training there.
         uses_test: Whether test rows are scored, if there are any.
         keeps_checkpoints: Whether the finished run keeps what it could be trained on from.
+        group: What the run is part of, such as a search: trackers show it, and it gets no model card of its own.
 
     Raises:
         RunError: The folder holds a run already; what is to be gone on with is not there or not the same run; or
-            another worker is gone.
+            another worker is gone; or a tracker cannot be reached when the run begins.
+        DependencyError: The package of a tracker is not installed.
         ConfigError: Class weights, frozen parts or devices do not fit.
         DataError: The data cannot be used.
         ModelError: The checkpoint cannot be used.
@@ -133,12 +137,17 @@ def fit(
                 progress=progress,
                 stops=stops,
                 keeps_checkpoints=keeps_checkpoints,
+                group=group,
             )
             if writes:
                 _write_complete(folder, config, splits, trained, seconds=time.monotonic() - started)
                 if not keeps_checkpoints:
                     shutil.rmtree(folder.checkpoints, ignore_errors=True)
-        export = _export(folder, config) if writes and config.export.export else None
+        try:
+            export = _export(folder, config) if writes and config.export.export else None
+        finally:
+            if writes and group is None:
+                refresh_card(folder.path)
         prepared.workers.wait()  # for the one that writes
     scores = {name: Scores.from_dict(values) for name, values in read_json(folder.metrics).items()}
     return FitResult(
@@ -178,7 +187,8 @@ def _write_head(
     run = dataclasses.replace(config.run, overwrite=False, resume=None, force=False, max_hours=None)
     write_text(folder.config, write_config(dataclasses.replace(config, run=run)))
     environment = describe_environment(splits, checkpoint, deterministic=prepared.deterministic)
-    write_json(folder.environment, {**environment, "identity": identity})
+    lengths = dataclasses.asdict(prepared.lengths)
+    write_json(folder.environment, {**environment, "lengths": lengths, "identity": identity})
     write_json(folder.labels, list(splits.train.label_names))
     prepared.tokenizer.save_pretrained(str(folder.tokenizer))
     write_texts(folder.validation_texts, splits.validation, seed=config.fit.seed)

@@ -18,7 +18,7 @@ __all__ = ["describe_identity", "differences", "is_about_the_machine"]
 PACKAGES = ("tf_finetune", "tensorflow", "tf_keras", "transformers", "tokenizers", "numpy")
 """Packages that compute, or whose files are computed with."""
 
-WITHOUT_EFFECT = {"cache_dir", "tensorboard", "calibrate", "threshold_for"}
+WITHOUT_EFFECT = {"cache_dir", "tracker", "calibrate", "threshold_for"}
 """Options of the sections `tokens`, `model` and `fit` that the weights do not follow from. What is in the data and in
 the pretrained model counts, not where they lie."""
 

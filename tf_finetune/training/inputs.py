@@ -18,6 +18,7 @@ from tf_finetune.model.resolve import resolve_model
 from tf_finetune.tokens.tokenizer import check_tokenizer
 from tf_finetune.training.class_weights import parse_class_weights
 from tf_finetune.training.soundness import check_soundness
+from tf_finetune.training.trackers.packages import check_trackers
 
 __all__ = ["Inputs", "check_checkpoint", "describe_inputs", "load_inputs"]
 
@@ -48,9 +49,11 @@ def load_inputs(config: Config) -> Inputs:
     Raises:
         ConfigError: Class weights, frozen parts or, with several workers, devices do not fit.
         DataError: The data cannot be used, or texts are in two splits without ``--allow-leaks``.
+        DependencyError: The package of a tracker is not installed.
         ModelError: The checkpoint cannot be used, or the settings do not fit it.
         TokenizerError: Its tokenizer cannot be used.
     """
+    check_trackers(config.fit.tracker)
     checkpoint = resolve_model(config.model.model)
     check_checkpoint(config, checkpoint)
     _make_strategy_before_tfds(config)

@@ -69,6 +69,7 @@ def occupy(folder: ModelFolder, *, overwrite: bool, goes_on: bool = False) -> It
 
     A finished run that is replaced waits in `run-before/` until the new one is complete. When the body fails, its
     `run/` is removed and the former one comes back; when it is stopped on purpose, or can be gone on with, both stay.
+    A report on the former run goes with it.
 
     Raises:
         RunError: The folder is occupied, or another process occupies it at the same moment.
@@ -89,6 +90,8 @@ def occupy(folder: ModelFolder, *, overwrite: bool, goes_on: bool = False) -> It
                 _give_way(folder)
             raise
     shutil.rmtree(folder.before, ignore_errors=True)
+    if not goes_on:
+        folder.report.unlink(missing_ok=True)  # it is about the former run
 
 
 def _make(run: Path) -> None:

@@ -122,8 +122,8 @@ def _beside(path: Path) -> ModelFolder:
 
 
 def _configure(recorded: ModelFolder, new: ModelFolder) -> Config:
-    """The recorded configuration for a new folder, which holds nothing or an unfinished run of the same."""
-    config = resolve_config(file=recorded.config, flags={"output": str(new.path), "export": False})
+    """The recorded configuration, without trackers, for a folder of nothing or of an unfinished run of the same."""
+    config = resolve_config(file=recorded.config, flags={"output": str(new.path), "export": False, "tracker": []})
     if not new.run.exists():
         return config
     if not new.is_complete and new.config.is_file() and new.config.read_text(encoding="utf-8") == write_config(config):

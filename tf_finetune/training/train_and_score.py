@@ -20,7 +20,7 @@ from tf_finetune.errors import LossError, RunError, TrainingStopped
 from tf_finetune.evaluation.calibration import calibrate_answers, write_calibration
 from tf_finetune.evaluation.calibration_table import calibration_lines
 from tf_finetune.evaluation.logits import softmax, write_logits
-from tf_finetune.evaluation.metrics import compute_scores
+from tf_finetune.evaluation.metrics import Scores, compute_scores
 from tf_finetune.evaluation.predictor import make_forward, table_logits
 from tf_finetune.files import file_sha256, write_json
 from tf_finetune.run import ModelFolder
@@ -32,6 +32,8 @@ from tf_finetune.training.ledger import Ledger
 from tf_finetune.training.prepared import Prepared
 from tf_finetune.training.progress import Progress
 from tf_finetune.training.stopping import INTERRUPTED, StopRequest
+from tf_finetune.training.trackers.make import make_tracking
+from tf_finetune.training.trackers.tracking import Tracking
 from tf_finetune.training.train import train
 
 __all__ = ["Trained", "train_and_score"]
@@ -66,6 +68,7 @@ def train_and_score(
     progress: TextIO | None = None,
     stops: Callable[[Sequence[Mapping[str, float]]], bool] | None = None,
     keeps_checkpoints: bool = False,
+    group: str | None = None,
 ) -> Trained:
     """Trains, saves the weights of the best epoch, and scores them.
 
@@ -80,10 +83,12 @@ def train_and_score(
         progress: As for `fit`.
         stops: As for `fit`.
         keeps_checkpoints: Whether the last epoch must have a checkpoint, whatever it costs.
+        group: As for `fit`.
 
     Raises:
         LossError: The loss is no number in the first epoch.
-        RunError: A checkpoint cannot be written, or none can be read, or another worker is gone.
+        RunError: A checkpoint cannot be written, or none can be read, or another worker is gone; or the run begins, and
+            a tracker cannot be reached.
         TrainingStopped: It was asked to stop.
     """
     state = TrainingState(prepared.model, prepared.dropout)
@@ -101,11 +106,37 @@ def train_and_score(
         record=Record(step=0, steps_per_epoch=prepared.steps_per_epoch),
         workers=prepared.workers,
     )
+    tracking = make_tracking(folder, config, splits, prepared, ledger, group=group)
+    with tracking.running(goes_on=resumes):
+        _train_to_the_end(folder, config, prepared, saving, tracking, resumes=resumes, forced=forced, progress=progress)
+        optimizer_sha256 = state.optimizer_sha256()
+        try:
+            if prepared.workers.is_chief:
+                tracking.log_scores(ledger.best_epoch - 1, _save_and_score(folder, config, splits, prepared))
+        except KeyboardInterrupt:
+            saving.save()  # the weights are those of the best epoch now, as they would be when it is gone on with
+            raise _stopped(folder, config, prepared, saving) from None
+    return Trained(ledger.best_epoch, saving.record, optimizer_sha256)
+
+
+def _train_to_the_end(
+    folder: ModelFolder,
+    config: Config,
+    prepared: Prepared,
+    saving: Checkpointing,
+    tracking: Tracking,
+    *,
+    resumes: bool,
+    forced: tuple[str, ...],
+    progress: TextIO | None,
+) -> None:
+    """Trains, from the newest checkpoint if the run is gone on with, or says how to go on if it is to stop."""
+    stop = saving.stop
     try:
         with stop.waiting():
             if resumes:
-                _go_on(config, prepared, saving, forced)
-            _train(folder, config, prepared, saving, progress)
+                _go_on(config, prepared, saving, tracking, forced)
+            _train(config, prepared, saving, tracking, progress)
             if stop.is_due and prepared.workers.cluster is None:  # asked after the last callback
                 saving.save()
                 raise StopTraining
@@ -117,17 +148,11 @@ def train_and_score(
         raise RunError(
             f"Another worker is gone, or cannot be reached: {error_words(error)}\n{folder.how_to_go_on}"
         ) from error
-    optimizer_sha256 = state.optimizer_sha256()
-    try:
-        if prepared.workers.is_chief:
-            _save_and_score(folder, config, splits, prepared)
-    except KeyboardInterrupt:
-        saving.save()  # the weights are those of the best epoch now, as they would be when it is gone on with
-        raise _stopped(folder, config, prepared, saving) from None
-    return Trained(ledger.best_epoch, saving.record, optimizer_sha256)
 
 
-def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tuple[str, ...]) -> None:
+def _go_on(
+    config: Config, prepared: Prepared, saving: Checkpointing, tracking: Tracking, forced: tuple[str, ...]
+) -> None:
     """Takes over the newest checkpoint, and validates the epoch that was trained last if that is due."""
     model = prepared.model
     validation = prepared.validation_dataset(config)
@@ -144,20 +169,18 @@ def _go_on(config: Config, prepared: Prepared, saving: Checkpointing, forced: tu
         steps, data = workers.batches(validation), workers.distribute(validation)
         found = model.evaluate(data, steps=steps, verbose=0, return_dict=True, callbacks=[saving])
         values = {**record.unvalidated, **{f"val_{name}": value for name, value in found.items()}}
-        for callback in (saving.ledger, saving):
+        for callback in (saving.ledger, saving, tracking):
             callback.on_epoch_end(len(record.history), values)
 
 
 def _train(
-    folder: ModelFolder, config: Config, prepared: Prepared, saving: Checkpointing, progress: TextIO | None
+    config: Config, prepared: Prepared, saving: Checkpointing, tracking: Tracking, progress: TextIO | None
 ) -> None:
     """Trains from where the run is, and leaves the model with the weights of the best epoch."""
     record, steps = saving.record, prepared.steps_per_epoch
     whole = len(record.history)  # epochs
     begun = record.step % steps != 0
-    callbacks: list[Any] = [saving]
-    if config.fit.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(str(folder.logs)))
+    callbacks: list[Any] = [saving, tracking]
     if progress is not None:
         callbacks.append(Progress(progress))  # last: a terminal that is gone must not keep an update from being saved
     train(
@@ -182,22 +205,24 @@ def _check_updates(optimizer: Any, steps: int) -> None:
         raise LossError(f"The optimizer has counted {counted} updates in {steps} steps; the schedule would be off.")
 
 
-def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> None:
+def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
     """Saves the model, scores it on the validation and the test rows, and writes the scores."""
     _save_model(folder, prepared)
     forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
-    scores, answers = {}, {}
+    scores: dict[str, Scores] = {}
+    answers = {}
     for name, table in (("validation", prepared.validation), ("test", prepared.test)):
         if table is not None:
             logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
             if name == "validation":
                 write_logits(folder.validation_logits, table.labels, logits)
-            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names).to_dict()
+            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names)
             answers[name] = (table.labels, logits)
-    write_json(folder.metrics, scores)
+    write_json(folder.metrics, {name: found.to_dict() for name, found in scores.items()})
     folder.calibration.unlink(missing_ok=True)  # of a run that was killed here, and is gone on with
     if config.fit.calibrate:
         _calibrate(folder, config, splits.train.label_names, *answers["validation"], test=answers.get("test"))
+    return scores
 
 
 def _calibrate(

@@ -118,7 +118,8 @@ def refit(
         changed = config if not runs else _with_seed(config, seed, tune.refit(seed), keeps_split=is_drawn)
         logger.info("refit of trial %s with seed %d: %s", best.id, seed, changed.run.output)
         try:
-            runs.append(_train(changed, overwrite=overwrite and not runs, progress=progress))
+            group = tune.model.name if runs else None
+            runs.append(_train(changed, overwrite=overwrite and not runs, progress=progress, group=group))
         except TrainingStopped as stopped:
             path = shlex.quote(str(tune.model.path))
             again = f"tf-finetune tune --resume {path} --refit --seeds {seeds}"
@@ -143,7 +144,7 @@ def _with_seed(config: Config, seed: int, output: ModelFolder, *, keeps_split: b
     )
 
 
-def _train(config: Config, *, overwrite: bool, progress: TextIO | None) -> RefitRun:
+def _train(config: Config, *, overwrite: bool, progress: TextIO | None, group: str | None) -> RefitRun:
     """Trains, goes on with what was begun, or takes what is there if it is the same."""
     folder = ModelFolder(Path(str(config.run.output)))
     is_same = folder.config.is_file() and _same_training(resolve_config(file=folder.config), config)
@@ -155,7 +156,7 @@ def _train(config: Config, *, overwrite: bool, progress: TextIO | None) -> Refit
     if not (is_same and folder.is_complete):
         resume = RESUME_AUTO if is_same else None
         run = dataclasses.replace(config.run, resume=resume, overwrite=overwrite and not is_same)
-        fit(dataclasses.replace(config, run=run), progress=progress)
+        fit(dataclasses.replace(config, run=run), progress=progress, group=group)
     scores = {name: Scores.from_dict(values) for name, values in read_json(folder.metrics).items()}
     return RefitRun(config.fit.seed, folder, scores["validation"], scores.get("test"))
 

@@ -123,8 +123,9 @@ class TrialRunner:
         if not parent.checkpoints.is_dir():
             raise TuningError(f"Trial {trial.name} is to go on from {parent.path}, which holds no checkpoint any more.")
         results = (parent.complete.name, parent.model.name, parent.metrics.name, parent.validation_logits.name)
+        watched = (parent.logs.name, parent.trackers.name)  # a trial has runs of its own at its trackers
         with staging_folder(trial.path.parent, trial.name) as staging:
-            shutil.copytree(parent.run, staging / trial.run.name, ignore=shutil.ignore_patterns(*results))
+            shutil.copytree(parent.run, staging / trial.run.name, ignore=shutil.ignore_patterns(*results, *watched))
             run = dataclasses.replace(config.run, resume=None, force=False)
             write_text(staging / trial.run.name / trial.config.name, write_config(dataclasses.replace(config, run=run)))
             staging.rename(trial.path)

@@ -20,7 +20,7 @@ SECTIONS_SEARCHED = ("tokens", "model", "fit")
 REFUSED = {
     "tokens.cache_dir": "it has no effect on the score.",
     "model.devices": "it has no effect on the score.",
-    "fit.tensorboard": "it has no effect on the score.",
+    "fit.tracker": "it has no effect on the score.",
     "fit.calibrate": "it has no effect on the score.",
     "fit.threshold_for": "it has no effect on the score.",
     "fit.deterministic": "it has no effect on the score but for chance.",

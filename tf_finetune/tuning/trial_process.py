@@ -72,6 +72,7 @@ def main(path: str) -> int:
             stops=StopRule(folder, assignment),
             uses_test=False,
             keeps_checkpoints=assignment.keeps_checkpoints,
+            group=folder.path.absolute().parents[2].name,  # the model folder of the search
         )
     except (KeyboardInterrupt, TrainingStopped) as stopped:
         logging.getLogger(__name__).info("%s", stopped)
