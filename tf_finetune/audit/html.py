@@ -1,19 +1,17 @@
-"""`write_page`: an audit as one HTML file."""
+"""`audit_sections`: an audit as HTML, by itself or within another page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tf_finetune.audit.audit import Audit
 from tf_finetune.audit.corpus import SPLIT_WORDS, cut_text, shown_share
 from tf_finetune.audit.finding import ERROR, SEVERITIES, WARNING, Finding, Place
 from tf_finetune.audit.lengths import TokenLengths
 from tf_finetune.audit.plot import plot_lengths
-from tf_finetune.files import write_text
-from tf_finetune.pages.page import escaped, page, row, section, table
+from tf_finetune.pages.page import escaped, row, section, table
 
-__all__ = ["audit_sections", "write_page"]
+__all__ = ["audit_sections"]
 
 EXAMPLES = 20
 """Rows of a finding that are shown; JSON has more."""
@@ -49,18 +47,6 @@ HEADINGS = {
     "empty_second_sentence": "Empty second sentences",
     "no_label": "Rows without a label",
 }
-
-
-def write_page(path: Path, audit: Audit, *, title: str, others: Sequence[str] = ()) -> None:
-    """Writes the page, whole or not at all; it loads nothing from elsewhere.
-
-    Args:
-        path: The file.
-        audit: What was found.
-        title: Of the page.
-        others: More sections, as HTML.
-    """
-    write_text(path, page(title, [*audit_sections(audit), *others]))
 
 
 def audit_sections(audit: Audit) -> list[str]:

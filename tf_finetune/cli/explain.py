@@ -59,10 +59,12 @@ def explain(
 
         click.echo(format_explanation(explanation, colours=_takes_colours()))
     if path is not None:
-        from tf_finetune.explain.html import write_page
+        from tf_finetune.explain.html import explanation_sections
+        from tf_finetune.pages.write import write_page
         from tf_finetune.run import ModelFolder
 
-        write_page(path, explanation, title=f"{ModelFolder(Path(model_folder)).name}: {explanation.predicted}")
+        title = f"{ModelFolder(Path(model_folder)).name}: {explanation.predicted}"
+        write_page(path, title, explanation_sections(explanation))
         say(f"Page: {path}")
 
 

@@ -140,13 +140,14 @@ def render(result: CleanResult) -> list[str]:
 
 
 def _write_page(path: Path, audit: Any, found: LabelErrors | None, data: DataConfig) -> None:
-    from tf_finetune.audit.html import write_page
+    from tf_finetune.audit.html import audit_sections
+    from tf_finetune.pages.write import write_page
 
-    others = []
+    sections = audit_sections(audit)
     if found is not None:
         from tf_finetune.noise.html import label_error_section
 
-        others.append(label_error_section(found))
+        sections.append(label_error_section(found))
     names = ", ".join(data.data) or "the embedded sample"
-    write_page(path, audit, title=f"Data: {names}", others=others)
+    write_page(path, f"Data: {names}", sections)
     say(f"Page: {path}")

@@ -1,18 +1,16 @@
-"""`marked_text` and `write_page`: an explanation as HTML, by itself or within another page."""
+"""`explanation_sections` and `marked_text`: an explanation as HTML, by itself or within another page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from tf_finetune.explain.explanation import ExplainedText, Explanation
 from tf_finetune.explain.pieces import Piece, pieces
 from tf_finetune.explain.terminal import completeness
-from tf_finetune.files import write_text
-from tf_finetune.pages.page import escaped, page, row, section
+from tf_finetune.pages.page import escaped, row, section
 from tf_finetune.pages.words import shorten
 
-__all__ = ["explanation_sections", "legend", "marked_text", "write_page"]
+__all__ = ["explanation_sections", "legend", "marked_text"]
 
 TOWARDS = "26 128 192"
 AGAINST = "213 94 0"
@@ -32,17 +30,6 @@ CUT = 300
 
 WORDS = 50
 """Words in the table."""
-
-
-def write_page(path: Path, explanation: Explanation, *, title: str) -> None:
-    """Writes an explanation as one HTML file, whole or not at all; it loads nothing from elsewhere.
-
-    Args:
-        path: The file.
-        explanation: What to show.
-        title: Of the page.
-    """
-    write_text(path, page(title, explanation_sections(explanation)))
 
 
 def explanation_sections(explanation: Explanation) -> list[str]:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_finetune.errors import ConfigError, RunError
+from tf_finetune.errors import ConfigError
 from tf_finetune.evaluation.evaluation import score_answers
 from tf_finetune.evaluation.layout import display_names
 from tf_finetune.evaluation.resampling import RESAMPLES, check_resamples
-from tf_finetune.files import read_json, write_text
-from tf_finetune.pages.page import escaped, page
+from tf_finetune.files import read_json
+from tf_finetune.pages.page import escaped
+from tf_finetune.pages.write import write_page
 from tf_finetune.reporting.answers import Answers, given_answers, validation_answers
 from tf_finetune.reporting.columns import evaluated_column, recorded_columns
 from tf_finetune.reporting.history import read_history
@@ -132,10 +133,7 @@ def report(
         answers = validation_answers(model, manifest, of_run)
     sections = _sections(model, manifest, of_run, answers, words=words, resamples=resamples, seed=seed)
     path = model.report if output is None else Path(os.path.expanduser(output))
-    try:
-        write_text(path, page(f"Report of {model.name}", [_contents(), *sections]))
-    except OSError as error:
-        raise RunError(f"Cannot write {path}: {error}") from error
+    write_page(path, f"Report of {model.name}", [_contents(), *sections])
     return path
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.files import write_text
-from tf_finetune.pages.page import escaped, page, row, section
+from tf_finetune.pages.page import escaped, row, section
 from tf_finetune.pages.words import duration_text, score_text, value_text
+from tf_finetune.pages.write import write_page
 from tf_finetune.tuning.objective import baseline_trial, best_trial, in_order
 from tf_finetune.tuning.report.importance import Importance
 from tf_finetune.tuning.report.plots import plot_history, plot_parallel, plot_values
@@ -81,7 +81,7 @@ def write_report(
         section("All trials", f"<p>{counts(ordered)}</p>", _failures(ordered), _all_trials(ordered, objective, best)),
         section("How it was searched", _facts({"objective": objective, **facts})),
     ]
-    write_text(path, page(title, sections))
+    write_page(path, title, sections)
 
 
 def _caption(words: str) -> str:
