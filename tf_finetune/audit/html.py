@@ -17,7 +17,7 @@ EXAMPLES = 20
 """Rows of a finding that are shown; JSON has more."""
 
 TEXT_LETTERS = 240
-ROOM = 'style="min-width: 12rem"'
+ROOM = 'style="min-width: 9.5rem"'
 """On a phone, a table scrolls rather than squeezes its text."""
 
 CLASSES = 200

@@ -92,21 +92,21 @@ def labels_section(found: Reported) -> str:
     losses = log_loss_rows(answers.labels, answers.probabilities.astype(np.float64))
     listed = [_listed(i, float(losses[i]), found) for i in rows[:LISTED].tolist()]
     last = '<th class="number">row</th>' if answers.examples is None else "<th>text</th>"
-    heads = ["<th>label</th>", "<th>the model says</th>", '<th class="number">loss</th>', last]
+    heads = ["<th>label → answer</th>", '<th class="number">loss</th>', last]
     more = f'<p class="faint">{LISTED} of {len(rows):,}.</p>' if len(rows) > LISTED else ""
     return section(LABELS_HEADING, lead, table(heads, listed, classes="sortable narrow"), more, anchor="labels")
 
 
 def _listed(i: int, loss: float, found: Reported) -> str:
     answers = found.answers
-    names = [cell(found.names[int(one)]) for one in (answers.labels[i], answers.predicted[i])]
-    middle = [*names, number(loss, digits=2)]
+    label, answer = (found.names[int(one)] for one in (answers.labels[i], answers.predicted[i]))
+    middle = [cell(f"{label} → {answer}"), number(loss, digits=2)]
     if answers.examples is None:
         return row([*middle, number(i + 1, digits=0)])
     texts, pairs = next(answers.examples.take(np.array([i])).batches(1))
     text = texts[0] if pairs is None else f"{texts[0]}\n{pairs[0]}"
     words = f'<span dir="auto">{escaped(shorten(text, LISTED_LETTERS))}</span> {_where(answers.examples.where(i))}'
-    return row([*middle, f'<td class="reason" style="min-width: 13rem">{words}</td>'])
+    return row([*middle, f'<td class="reason" style="min-width: 11rem">{words}</td>'])
 
 
 def _where(where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,9 +31,10 @@ def configuration_section(found: Reported) -> str:
     for key, option in OPTIONS.items():
         value = getattr(getattr(config, option.section), key)
         is_default = value == option.default
-        value_class = "" if is_default else ' class="changed"'
-        cells = [f"<th>{escaped(option.path)}</th>", f"<td{value_class}>{escaped(value)}</td>"]
-        (same if is_default else changed).append(row([*cells, f"<td>{escaped(option.default)}</td>"]))
+        classes = "reason" if is_default else "reason changed"
+        name = escaped(option.path).replace("_", "_<wbr>")
+        cells = [f"<th>{name}</th>", f'<td class="{classes}">{escaped(value)}</td>']
+        (same if is_default else changed).append(row([*cells, f'<td class="reason">{escaped(option.default)}</td>']))
     heads = ("<th>option</th>", "<th>value</th>", "<th>default</th>")
     rest = f"<details><summary>{len(same)} options with their defaults</summary>{table(heads, same)}</details>"
     lead = f"<p>run/config.yaml, which is itself a --config. {len(changed)} options differ from their defaults.</p>"
@@ -62,7 +64,7 @@ def _facts(found: Reported) -> Iterator[tuple[str, Any]]:
         yield "time", duration_text(seconds)
     command = environment.get("command")
     if isinstance(command, list):
-        yield "command", " ".join(map(str, command))
+        yield "command", shlex.join(map(str, command))
     yield "machine", f"{environment.get('platform')}, {environment.get('cpus')} CPUs, {environment.get('gpus')} GPUs"
     yield "deterministic", environment.get("deterministic")
     yield from _object(environment, "versions").items()
