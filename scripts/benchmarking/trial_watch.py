@@ -88,7 +88,7 @@ class Watch:
     def count_ours(self):
         """Has the parts of `tf_finetune.fit` counted, all of which is imported here."""
         from tf_finetune.backend import keras, transformers
-        from tf_finetune.training import fit, prepare, train_and_score
+        from tf_finetune.training import fit, prepare, score_run
 
         self.count(fit, "load_inputs", DATA)
         for name in ("load_tokenizer", "encode"):
@@ -96,5 +96,5 @@ class Watch:
         self.count(prepare, "load_model", LOAD)
         self.count(prepare, "choose_encoder", CHECK)
         self.count(transformers.TFPreTrainedModel, "save_pretrained", SAVE)
-        self.count(train_and_score, "table_logits", SCORE)
+        self.count(score_run, "table_logits", SCORE)
         self.count_fit(keras)

@@ -284,7 +284,7 @@ def test_what_the_user_got_wrong_is_said_before_tensorflow_is_imported(tiny_chec
 
 
 def test_an_interrupt_after_the_last_epoch_loses_no_training(config, monkeypatch):
-    import tf_finetune.training.train_and_score as module
+    import tf_finetune.training.score_run as module
 
     def interrupt(*args, **kwargs):
         signal.raise_signal(signal.SIGTERM)

@@ -149,7 +149,7 @@ def config_of(sections):
 def prepare_to_die(kill, losses):
     """Counts updates, validation batches and writes of checkpoints, and dies or holds at the one that was named."""
     import tf_finetune.training.checkpoints.store as store
-    import tf_finetune.training.train_and_score as train_and_score
+    import tf_finetune.training.score_run as score_run
     from tf_finetune.training.checkpoints.callback import Checkpointing
 
     place, count, *number = kill or (None, 0)
@@ -182,7 +182,7 @@ def prepare_to_die(kill, losses):
     Checkpointing.on_train_batch_end = after_update
     Checkpointing.on_test_batch_end = dying("validation", Checkpointing.on_test_batch_end)
     store.write_tensors = in_the_middle_of_a_write
-    train_and_score.compute_scores = dying("score", train_and_score.compute_scores)
+    score_run.compute_scores = dying("score", score_run.compute_scores)
 
 
 def forget_dropout():

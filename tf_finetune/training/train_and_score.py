@@ -9,20 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-import numpy as np
-
 from tf_finetune.backend import error_words, keras, tf
 from tf_finetune.config import Config
 from tf_finetune.config.save_every import parse_save_every
-from tf_finetune.config.threshold_for import parse_threshold_for
 from tf_finetune.data import Splits
 from tf_finetune.errors import LossError, RunError, TrainingStopped
-from tf_finetune.evaluation.calibration import calibrate_answers, write_calibration
-from tf_finetune.evaluation.calibration_table import calibration_lines
-from tf_finetune.evaluation.logits import softmax, write_logits
-from tf_finetune.evaluation.metrics import Scores, compute_scores
-from tf_finetune.evaluation.predictor import make_forward, table_logits
-from tf_finetune.files import file_sha256, write_json
 from tf_finetune.run import ModelFolder
 from tf_finetune.training.checkpoints.callback import Checkpointing, StopTraining
 from tf_finetune.training.checkpoints.record import Record
@@ -31,6 +22,7 @@ from tf_finetune.training.checkpoints.store import CheckpointStore
 from tf_finetune.training.ledger import Ledger
 from tf_finetune.training.prepared import Prepared
 from tf_finetune.training.progress import Progress
+from tf_finetune.training.score_run import save_and_score, save_model
 from tf_finetune.training.stopping import INTERRUPTED, StopRequest
 from tf_finetune.training.trackers.make import make_tracking
 from tf_finetune.training.trackers.tracking import Tracking
@@ -112,7 +104,7 @@ def train_and_score(
         optimizer_sha256 = state.optimizer_sha256()
         try:
             if prepared.workers.is_chief:
-                tracking.log_scores(ledger.best_epoch - 1, _save_and_score(folder, config, splits, prepared))
+                tracking.log_scores(ledger.best_epoch - 1, save_and_score(folder, config, splits, prepared))
         except KeyboardInterrupt:
             saving.save()  # the weights are those of the best epoch now, as they would be when it is gone on with
             raise _stopped(folder, config, prepared, saving) from None
@@ -205,49 +197,6 @@ def _check_updates(optimizer: Any, steps: int) -> None:
         raise LossError(f"The optimizer has counted {counted} updates in {steps} steps; the schedule would be off.")
 
 
-def _save_and_score(folder: ModelFolder, config: Config, splits: Splits, prepared: Prepared) -> dict[str, Scores]:
-    """Saves the model, scores it on the validation and the test rows, and writes the scores."""
-    _save_model(folder, prepared)
-    forward = make_forward(prepared.model, prepared.spec, unpadded=prepared.encoder.unpadded)
-    scores: dict[str, Scores] = {}
-    answers = {}
-    for name, table in (("validation", prepared.validation), ("test", prepared.test)):
-        if table is not None:
-            logits = table_logits(forward, prepared.spec, table, batch_size=config.fit.batch_size)
-            if name == "validation":
-                write_logits(folder.validation_logits, table.labels, logits)
-            scores[name] = compute_scores(table.labels, softmax(logits), splits.train.label_names)
-            answers[name] = (table.labels, logits)
-    write_json(folder.metrics, {name: found.to_dict() for name, found in scores.items()})
-    folder.calibration.unlink(missing_ok=True)  # of a run that was killed here, and is gone on with
-    if config.fit.calibrate:
-        _calibrate(folder, config, splits.train.label_names, *answers["validation"], test=answers.get("test"))
-    return scores
-
-
-def _calibrate(
-    folder: ModelFolder,
-    config: Config,
-    label_names: Sequence[str],
-    labels: np.ndarray,
-    logits: np.ndarray,
-    *,
-    test: tuple[np.ndarray, np.ndarray] | None,
-) -> None:
-    """Writes the calibration; the arguments but the first two are those of `calibrate_answers`."""
-    wanted = config.fit.threshold_for
-    target = None if wanted is None else parse_threshold_for(wanted)
-    found = calibrate_answers(labels, logits, label_names, target=target, test=test)
-    write_calibration(folder, found, weights_sha256=file_sha256(folder.model / "model.safetensors"))
-    for line in calibration_lines(found):
-        logger.info("%s", line)
-
-
-def _save_model(folder: ModelFolder, prepared: Prepared) -> None:
-    """Writes the weights as one file, however large: the run folder is a format, and its weights have one hash."""
-    prepared.model.save_pretrained(str(folder.model), safe_serialization=True, max_shard_size="1000GB")
-
-
 def _stopped(folder: ModelFolder, config: Config, prepared: Prepared, saving: Checkpointing) -> TrainingStopped:
     """Says how to go on; after Ctrl-C, the best weights so far are there to be used, too."""
     record, stop, best = saving.record, saving.stop, saving.ledger.best_epoch
@@ -259,7 +208,7 @@ def _stopped(folder: ModelFolder, config: Config, prepared: Prepared, saving: Ch
     by_hand = stop.exit_code == INTERRUPTED and prepared.workers.is_chief
     if best and by_hand:
         saving.ledger.restore()
-        _save_model(folder, prepared)
+        save_model(folder, prepared)
         words.append(f"The weights of epoch {best} are in {folder.model}; they load with from_pretrained.")
     words.append(folder.how_to_go_on)
     if best and by_hand:
