@@ -100,6 +100,7 @@ def test_models_that_know_little_are_said_to(config, trained, caplog):
     poor = dataclasses.replace(found, accuracy=0.6)
     assert "agree with 60.0% of the labels, and naming the most frequent class always would" in poor.caution
     assert poor.to_dict()["caution"] == poor.caution
+    assert "labels (6.2%) may be wrong, by 3 models" in poor.line
     assert dataclasses.replace(found, accuracy=0.9, majority=0.9).caution is not None
     assert not [record for record in caplog.records if "know little" in record.message]
 

@@ -12,8 +12,8 @@ import pytest
 from tests.conftest import BAD, GOOD, tiny_rows, write_csv
 from tests.reporting.conftest import CHARACTERS
 from tests.reporting.reading import read
-from tf_finetune.errors import ModelError, RunError
-from tf_finetune.evaluation.logits import read_logits, softmax
+from tf_finetune.errors import ConfigError, ModelError, RunError
+from tf_finetune.evaluation.logits import read_logits, softmax, write_logits
 from tf_finetune.reporting.report import report
 from tf_finetune.run import ModelFolder
 
@@ -68,6 +68,12 @@ def pictures(found):
 
 def own_headings(found):
     return [heading for heading in found.headings if heading in HEADINGS]
+
+
+def set_option(model, key, value):
+    """Changes a line of the run's configuration."""
+    text = model.config.read_text()
+    model.config.write_text(re.sub(rf"^( +{key}: ).*", lambda found: found.group(1) + value, text, flags=re.MULTILINE))
 
 
 def test_the_page_has_every_section_and_every_picture(page):
@@ -141,15 +147,46 @@ def test_what_needs_texts_is_left_out_where_they_have_changed(run_copy, tmp_path
     assert found.words.count("This data is not what the run had, by its fingerprint: validation.") == 3
 
 
-def test_what_needs_texts_is_left_out_where_they_are_gone(run_copy):
-    model = ModelFolder(run_copy)
-    lines = model.config.read_text().splitlines()
-    lines = [re.sub(r"^( +data: ).*", r"\1[gone/*.csv]", line) for line in lines]
-    model.config.write_text("\n".join(lines))
+def test_what_needs_texts_is_left_out_where_they_are_gone(run_copy, caplog):
+    set_option(ModelFolder(run_copy), "data", "[gone/*.csv]")
     found = read(report(run_copy))
     assert own_headings(found) == HEADINGS
     assert found.words.count("The data of the run cannot be read again: ") == 3
     assert "Accuracy by length" not in pictures(found)
+    assert "Its paths are relative: write the report in the folder where fit was run." in caplog.text
+
+
+def test_data_that_would_have_to_be_downloaded_is_left_out(run_copy, monkeypatch):
+    from tf_finetune import backend
+
+    class Tfds:
+        def builder(self, name, data_dir):
+            assert (name, data_dir) == ("imdb_reviews", None)
+            return self
+
+        def is_prepared(self):
+            return False
+
+        def __getattr__(self, name):
+            raise AssertionError(name)
+
+    monkeypatch.setattr(backend, "load_tfds", Tfds)
+    set_option(ModelFolder(run_copy), "data", "['tfds:imdb_reviews']")
+    found = read(report(run_copy, words=False))
+    assert found.words.count("a report downloads nothing. Prepare it: tfds build imdb_reviews") == 3
+
+
+def test_the_cache_of_another_machine_is_not_made(run_copy, tmp_path):
+    set_option(ModelFolder(run_copy), "cache_dir", str(tmp_path / "theirs"))
+    assert "Accuracy by length" in pictures(read(report(run_copy, words=False)))
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(run_copy, monkeypatch):
+    (run_copy / "report.html").mkdir()
+    monkeypatch.setattr("tf_finetune.reporting.report.read_run_data", None)
+    with pytest.raises(ConfigError, match=r"report\.html cannot be written"):
+        report(run_copy)
 
 
 def test_other_data_is_answered_and_reported_on(run_copy, tmp_path):
@@ -235,12 +272,31 @@ def test_damaged_runs_are_refused(run_copy):
     model.metrics.write_text(json.dumps(metrics))
     with pytest.raises(RunError, match=r"metrics\.json is damaged \(test\)"):
         report(run_copy)
+    for key, value in (("rows", []), ("accuracy", "much"), ("confusion", [[10**30, 0], [0, 1]])):
+        metrics["test"] = {**metrics["validation"], key: value}
+        model.metrics.write_text(json.dumps(metrics))
+        with pytest.raises(RunError, match=r"metrics\.json is damaged \(test\)"):
+            report(run_copy)
+    del metrics["test"]
+    model.metrics.write_text(json.dumps(metrics))
+    labels, logits = read_logits(model.validation_logits)
+    write_logits(model.validation_logits, labels, logits[:, ::-1])
+    with pytest.raises(RunError, match="not of the same run"):
+        report(run_copy)
     model.validation_logits.unlink()
     with pytest.raises(RunError, match="--data FILE"):
         report(run_copy)
     model.complete.unlink()
     with pytest.raises(RunError, match="unfinished"):
         report(run_copy)
+
+
+def test_a_run_without_configuration_still_has_its_scores(run_copy):
+    model = ModelFolder(run_copy)
+    model.config.unlink()
+    complete = json.loads(model.complete.read_text())
+    model.complete.write_text(json.dumps({**complete, "seconds": float("inf")}))
+    assert own_headings(read(report(run_copy, words=False))) == HEADINGS
 
 
 @pytest.mark.slow

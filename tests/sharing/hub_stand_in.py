@@ -221,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
             kind, value = entry["key"], entry["value"]
             if kind == "header":
                 message = value["summary"]
+                if value.get("parentCommit") not in (None, repository.sha(branch)):
+                    raise Refused(412, None, "A commit has happened since. Please refresh and try again.")
             elif kind == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif kind == "lfsFile":

@@ -14,7 +14,7 @@ from tf_finetune.config import DataConfig
 from tf_finetune.errors import RunError
 from tf_finetune.evaluation.calibration import calibrate
 from tf_finetune.evaluation.intervals import score_intervals
-from tf_finetune.evaluation.logits import read_logits, softmax
+from tf_finetune.evaluation.logits import read_logits, softmax, write_logits
 from tf_finetune.files import read_json
 from tf_finetune.run import ModelFolder
 from tf_finetune.sharing.card import card_for_hub, refresh_card, write_card
@@ -278,6 +278,29 @@ def test_what_is_no_finished_run_gets_no_card(described_run, tmp_path, caplog):
     assert refresh_card(folder.path) is None
     assert "unfinished" in caplog.text
     assert not folder.card.exists()
+
+
+def test_answers_of_another_run_are_refused(described_run):
+    folder = described_run()
+    labels, logits = read_logits(folder.validation_logits)
+    write_logits(folder.validation_logits, labels, -logits)
+    with pytest.raises(RunError, match="not of the same run"):
+        write_card(folder.path)
+    metrics = read_json(folder.metrics)
+    metrics["test"]["confusion"][0][0] = 10**30
+    folder.validation_logits.unlink()
+    folder.metrics.write_text(json.dumps(metrics))
+    with pytest.raises(RunError, match="damaged"):
+        write_card(folder.path)
+
+
+def test_a_hostile_block_does_not_grow(described_run):
+    folder = described_run()
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 7))
+    folder.card.write_text(f"---\n{bomb}tags: [*a6]\n---\n")
+    assert write_card(folder.path).stat().st_size < 20_000
+    folder.card.write_text(f"---\na: {'[' * 400}{']' * 400}\n---\n")
+    assert refresh_card(folder.path) is None or folder.card.stat().st_size < 200_000
 
 
 def test_a_hostile_manifest_writes_nothing_of_its_own(described_run):

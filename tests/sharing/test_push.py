@@ -151,6 +151,7 @@ def test_a_public_repository_is_not_taken_for_a_private_one(trained_run, hub):
     [
         ({"README.md": b"---\npipeline_tag: text-generation\n---\n"}, "a model for text-generation"),
         ({"README.md": b"---\nlibrary_name: keras-hub\n---\n"}, "a model of keras-hub"),
+        ({"README.md": b'---\npipeline_tag: "\\e[31mred"\n---\n'}, r"a model for \\x1b\[31mred"),
         ({"adapter_config.json": b"{}"}, "an adapter for another model"),
     ],
 )
@@ -198,6 +199,36 @@ def test_what_people_wrote_on_the_hub_stays_there(trained_run, hub):
     assert not push(trained_run.path, NAME, exports=False).changed
 
 
+def test_what_is_written_on_the_hub_meanwhile_is_not_lost(trained_run, hub, monkeypatch):
+    from tf_finetune.sharing import push as pushing
+
+    push(trained_run.path, NAME, exports=False)
+    theirs = b"---\nlicense: mit\n---\n"
+
+    def read(*words, **options):
+        text = real(*words, **options)
+        hub.repositories[NAME].branches["main"]["README.md"] = theirs
+        return text
+
+    real = pushing.read_file
+    monkeypatch.setattr(pushing, "read_file", read)
+    calibrate(trained_run.path)
+    with pytest.raises(ServingError, match="someone else has changed the repository"):
+        push(trained_run.path, NAME, exports=False)
+    assert stored(hub)["README.md"] == theirs
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"), [("cinema", ["cinema"]), ("[cinema, 2024]", ["cinema", "2024"]), ("[[a], {b: c}]", [])]
+)
+def test_tags_on_the_hub_stay_whatever_their_form(trained_run, hub, tags, expected):
+    card = f"---\ntags: {tags}\n---\n".encode()
+    hub.repositories[NAME] = Repository(branches={"main": {".gitattributes": b"", "README.md": card}})
+    push(trained_run.path, NAME, exports=False)
+    tags = ModelCard(stored(hub)["README.md"].decode()).data.tags
+    assert tags == ["text-classification", "tf", "tf_finetune", *expected]
+
+
 def test_a_card_written_by_hand_on_the_hub_is_not_lost(trained_run, hub):
     theirs = b"---\nlicense: mit\n---\n# What we know of it\n"
     hub.repositories[NAME] = Repository(branches={"main": {".gitattributes": b"", "README.md": theirs}})
@@ -222,7 +253,8 @@ def test_metadata_that_the_hub_refuses_stop_it_before_the_weights(trained_run, h
         ("/preupload/", 403, "no right to do this. It needs write access"),
         ("/api/repos/create", 403, "no right to do this"),
         ("/lfs/[0-9a-f]{64}", 413, "too large"),
-        ("/commit/", 412, r" \(words of the hub\)\.$"),
+        ("/commit/", 412, "changed the repository at the same moment"),
+        ("/commit/", 418, r" \(words of the hub\)\.$"),
         ("/api/models/", 429, "asked too often"),
         ("/api/models/", 503, "try again later"),
     ],
@@ -284,14 +316,15 @@ def test_a_branch_that_git_refuses_is_a_wrong_option(trained_run, hub, revision)
 
 
 @pytest.mark.parametrize("path", ["README.md", "run/model/config.json", "run/tokenizer/vocab.txt", "1/saved_model.pb"])
-def test_links_out_of_the_folder_are_refused(trained_run, hub, tmp_path, path):
+def test_links_are_refused(trained_run, hub, tmp_path, path):
     outside = tmp_path / "private.txt"
     outside.write_text("secret")
     link = trained_run.path / path
-    link.unlink(missing_ok=True)
-    link.symlink_to(outside)
-    with pytest.raises(RunError, match="a link that leads out of the model folder"):
-        push(trained_run.path, NAME)
+    for target in (outside, trained_run.validation_texts):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with pytest.raises(RunError, match="is a link, to .* Only files that lie in the model folder themselves"):
+            push(trained_run.path, NAME)
     assert not hub.asked
 
 

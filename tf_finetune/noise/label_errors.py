@@ -87,8 +87,9 @@ class LabelErrors:
         """What was found, in a sentence."""
         left_out = f" {self.left_out:,} rows of classes with a single text were left out." if self.left_out else ""
         share = len(self.errors) / self.examined
+        verb = "are likely" if self.caution is None else "may be"
         return (
-            f"{len(self.errors):,} of {self.examined:,} labels ({share:.1%}) are likely wrong, by {self.folds} models "
+            f"{len(self.errors):,} of {self.examined:,} labels ({share:.1%}) {verb} wrong, by {self.folds} models "
             f"that had not seen them, which agree with {self.accuracy:.1%} of all labels.{left_out}"
         )
 

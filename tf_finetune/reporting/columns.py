@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tf_finetune.errors import DataError, RunError
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.evaluation.class_counts import of_confusion
 from tf_finetune.evaluation.evaluation import Evaluation
-from tf_finetune.evaluation.intervals import interval_of
 from tf_finetune.evaluation.metrics import Scores
-from tf_finetune.evaluation.resampling import draw_counts
+from tf_finetune.sharing.measured import count_intervals
 
 __all__ = ["ScoreColumn", "evaluated_column", "recorded_columns"]
 
@@ -71,10 +67,11 @@ def recorded_columns(
         if name in metrics and name != without:
             try:
                 scores = Scores.from_dict(metrics[name])
-                intervals = _intervals(np.array(scores.confusion, np.int64), resamples, seed)
-            except (DataError, ValueError, OverflowError) as error:
-                raise RunError(f"metrics.json is damaged ({name}): {error}") from error
-            columns.append(ScoreColumn(name, scores.rows, _values(scores, name, calibration), intervals))
+                intervals, _ = count_intervals(scores, resamples=resamples, seed=seed)
+                values = _numbers(_values(scores, name, calibration))
+                columns.append(ScoreColumn(name, int(scores.rows), values, intervals))
+            except (DataError, ValueError, TypeError, AttributeError, OverflowError) as error:
+                raise RunError(f"calibration.json or metrics.json is damaged ({name}): {error}") from error
     return columns
 
 
@@ -89,11 +86,6 @@ def _values(scores: Scores, name: str, calibration: Mapping[str, Any] | None) ->
     return values
 
 
-def _intervals(confusion: np.ndarray, resamples: int, seed: int) -> dict[str, Interval]:
-    """Those of `score_intervals`, from the same draws."""
-    true, predicted = np.nonzero(confusion)
-    counts = confusion[true, predicted]
-    labels, answers = np.repeat(true, counts), np.repeat(predicted, counts)
-    generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
-    exact, drawn = of_confusion(confusion), draw_counts(labels, answers, len(confusion), resamples, generator)
-    return {name: interval_of(getattr(exact, name), getattr(drawn, name), len(labels)) for name in OF_COUNTS}
+def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """The values as numbers, which a file may not have; those that are undefined stay None."""
+    return {name: None if value is None else float(value) for name, value in values.items()}

@@ -126,13 +126,19 @@ def report(
     }
     if not data:
         _refuse_idle(options)
+    path = model.report if output is None else Path(os.path.expanduser(output))
+    if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):  # said now: the work may take minutes
+        raise ConfigError(
+            f"The page {path} cannot be written: it is a folder, or is in none to write to. Give another."
+        )
     of_run = read_run_data(model, environment)
+    if of_run.reason:
+        logger.warning("%s The page leaves out what needs it.", of_run.reason)
     if data:
         answers = given_answers(model, manifest, data, recorded=recorded_splits(environment), **options)
     else:
         answers = validation_answers(model, manifest, of_run)
     sections = _sections(model, manifest, of_run, answers, words=words, resamples=resamples, seed=seed)
-    path = model.report if output is None else Path(os.path.expanduser(output))
     write_page(path, f"Report of {model.name}", [_contents(), *sections])
     return path
 

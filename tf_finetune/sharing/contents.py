@@ -155,15 +155,15 @@ def _exports(model: ModelFolder) -> Iterator[tuple[str, Path]]:
 
 
 def _regular_size(model: ModelFolder, path: Path) -> int:
-    """Bytes of a file that lies in the model folder.
+    """Bytes of a file of the model folder.
 
     Raises:
-        RunError: A link leads out of the folder, or it is no regular file.
+        RunError: It is a link, or below one, which may lead to anything; or it is no regular file.
     """
-    if not path.resolve().is_relative_to(model.path.resolve()):
+    if path.resolve() != model.path.resolve() / path.relative_to(model.path):
         raise RunError(
-            f"{path} is a link that leads out of the model folder, to {path.resolve()}. Only files of the folder are "
-            "pushed: copy it there if it belongs to the model."
+            f"{path} is a link, to {path.resolve()}. Only files that lie in the model folder themselves are pushed: "
+            "put a copy in the link's place if it belongs to the model."
         )
     if not path.is_file():
         raise RunError(f"{path} is no regular file. Remove it, or restore it.")

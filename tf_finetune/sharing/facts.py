@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_finetune.errors import ExportError, RunError
+from tf_finetune.errors import ExportError, FinetuneError, RunError
 from tf_finetune.files import read_json
 from tf_finetune.run import Manifest, ModelFolder
 from tf_finetune.serving.exported import ExportFolder, ExportInfo
@@ -103,9 +103,10 @@ def damage_told(name: str) -> Iterator[None]:
     """What goes wrong in the body does so because of a damaged file, and is told so."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        words = str(error) if isinstance(error, FinetuneError) else repr(error)
         raise RunError(
-            f"The run in {name} is damaged: no model card can be made of its files ({error!r:.200})."
+            f"The run in {name} is damaged: no model card can be made of its files ({words:.200})."
         ) from error
 
 

@@ -24,6 +24,7 @@ MEANINGS = {
     f"write. {LOG_IN}",
     404: "there is no such repository or branch, or the token may not see it. Check the name.",
     409: "someone else has changed the repository at the same moment, or the name is taken. Try again.",
+    412: "someone else has changed the repository at the same moment. Try again.",
     413: "a file is too large for it.",
     429: "it was asked too often. Try again later.",
 }

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tf_finetune.errors import RunError
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.evaluation.class_counts import of_confusion
+from tf_finetune.evaluation.class_counts import confusion_matrix, of_confusion
 from tf_finetune.evaluation.intervals import OF_CLASSES, OF_COUNTS, interval_of, score_intervals
 from tf_finetune.evaluation.logits import read_logits, softmax
 from tf_finetune.evaluation.metrics import ClassScores, Scores, compute_scores
@@ -17,7 +18,7 @@ from tf_finetune.evaluation.resampling import RESAMPLES, draw_counts
 from tf_finetune.files import read_json
 from tf_finetune.run import Manifest, ModelFolder
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "check_same_run", "count_intervals", "measure"]
 
 OF_PROBABILITIES = ("log_loss", "brier_score", "ece")
 OF_RANKS = ("auroc", "average_precision")
@@ -74,9 +75,10 @@ def measure(folder: ModelFolder, manifest: Manifest, calibration: Mapping[str, A
 def _measured(
     folder: ModelFolder, manifest: Manifest, calibration: Mapping[str, Any] | None, split: str, scores: Scores
 ) -> Measured:
-    intervals, of_classes = _count_intervals(scores)
+    intervals, of_classes = count_intervals(scores)
     if split == "validation" and folder.validation_logits.is_file():
         labels, logits = read_logits(folder.validation_logits)
+        check_same_run(folder, labels, logits, scores)
         probabilities = softmax(logits, temperature=manifest.temperature)
         values = _values(compute_scores(labels, probabilities, manifest.label_names))
         if len(labels) <= MOST_ROWS and len(manifest.label_names) <= MOST_CLASSES:
@@ -86,6 +88,28 @@ def _measured(
         if calibration is not None:
             values = _calibrated(values, calibration[split], classes=len(scores.classes))
     return Measured(split, scores.rows, values, intervals, scores.classes, of_classes, scores.confusion)
+
+
+def check_same_run(folder: ModelFolder, labels: np.ndarray, logits: np.ndarray, scores: Scores) -> None:
+    """Refuses answers that are not those which metrics.json has the validation scores of.
+
+    Args:
+        folder: The model folder.
+        labels: integers `[n]`, the true classes.
+        logits: float32 `[n, labels]`, the answers.
+        scores: The validation scores of metrics.json.
+
+    Raises:
+        RunError: They are of another run.
+        DataError: `labels` are no classes.
+    """
+    classes = len(scores.label_names)
+    found = confusion_matrix(labels, softmax(logits).argmax(axis=1), classes) if logits.shape[1] == classes else None
+    if found is None or found.tolist() != [list(row) for row in scores.confusion]:
+        raise RunError(
+            f"The run in {folder.path} is damaged: {folder.validation_logits.name} and {folder.metrics.name} are not "
+            "of the same run. Restore the right ones, or train again."
+        )
 
 
 def _values(scores: Scores) -> dict[str, float]:
@@ -100,14 +124,16 @@ def _calibrated(values: Mapping[str, float], change: Mapping[str, Any] | None, *
     return {name: value for name, value in values.items() if name not in changed} | after
 
 
-def _count_intervals(scores: Scores) -> tuple[dict[str, Interval], tuple[dict[str, Interval], ...]]:
-    """Of the scores that follow from the confusion matrix: the same draws as those of `score_intervals`."""
+def count_intervals(
+    scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[dict[str, Interval], tuple[dict[str, Interval], ...]]:
+    """Of the scores that follow from the confusion matrix, and of each class: from the draws of `score_intervals`."""
     confusion = np.array(scores.confusion, np.int64)
     true, predicted = np.nonzero(confusion)
     counts = confusion[true, predicted]
-    generator = np.random.default_rng(np.random.SeedSequence(0).spawn(2)[0])
+    generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
     rows = (np.repeat(true, counts), np.repeat(predicted, counts))
-    exact, drawn = of_confusion(confusion), draw_counts(*rows, len(confusion), RESAMPLES, generator)
+    exact, drawn = of_confusion(confusion), draw_counts(*rows, len(confusion), resamples, generator)
     whole = {name: interval_of(getattr(exact, name), getattr(drawn, name), scores.rows) for name in OF_COUNTS}
     classes = tuple(
         {

@@ -44,8 +44,7 @@ def metadata_block(facts: Facts, kept: Kept) -> str:
         kept: The card that there was before. What this function does not know stays as it was, tags are joined, and
             the `base_model` of a run that does not know its own stays with that run.
     """
-    before = kept.metadata.get("tags")
-    tags = dict.fromkeys((*TAGS, *map(str, before if isinstance(before, list) else [])))
+    tags = dict.fromkeys((*TAGS, *_tags(kept)))
     ours: dict[str, Any] = {"library_name": LIBRARY, "pipeline_tag": TASK}
     base = facts.base_model or (kept.metadata.get("base_model") if kept.run_id == facts.manifest.run_id else None)
     if base is not None:
@@ -66,8 +65,14 @@ def joined_block(ours: Kept, theirs: Kept) -> str:
     lacking = {key: value for key, value in theirs.metadata.items() if key not in ours.metadata}
     if ours.run_id != theirs.run_id:
         lacking.pop("base_model", None)
-    tags = [tag for one in (ours, theirs) for tag in one.metadata.get("tags") or [] if isinstance(tag, str)]
-    return _block({**lacking, **ours.metadata, "tags": list(dict.fromkeys(tags))})
+    return _block({**lacking, **ours.metadata, "tags": list(dict.fromkeys((*_tags(ours), *_tags(theirs))))})
+
+
+def _tags(kept: Kept) -> list[str]:
+    """The tags of a card; a single one may stand without a list, and what is no text or number is none."""
+    found = kept.metadata.get("tags")
+    tags = found if isinstance(found, list) else [found]
+    return [str(tag) for tag in tags if isinstance(tag, (str, int, float))]
 
 
 def _block(values: Mapping[str, Any]) -> str:

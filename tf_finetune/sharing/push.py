@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_finetune.errors import RunError, ServingError
+from tf_finetune.pages.words import printable
 from tf_finetune.run import ModelFolder
 from tf_finetune.sharing.card import join_cards, open_places, refresh_card
 from tf_finetune.sharing.contents import CARD, HubFile, hub_contents, is_ours
@@ -83,7 +84,7 @@ def plan_push(
 
     Raises:
         ConfigError: A name is none that the hub takes.
-        RunError: The folder holds no finished run, or is damaged, or a link leads out of it.
+        RunError: The folder holds no finished run, or is damaged, or has a link in the place of a file.
     """
     check_names(repo_id, revision, message)
     model = ModelFolder(Path(folder))
@@ -124,7 +125,7 @@ def push(
 
     Raises:
         ConfigError: A name is none that the hub takes.
-        RunError: The folder holds no finished run, or is damaged, or a link leads out of it.
+        RunError: The folder holds no finished run, or is damaged, or has a link in the place of a file.
         ServingError: There is no token, the hub refuses or cannot be reached, or the repository holds something else.
     """
     plan = plan_push(folder, repo_id, private=private, revision=revision, message=message, exports=exports)
@@ -149,7 +150,13 @@ def _push(api: Any, plan: Plan) -> Pushed:
     removed = _stale(before, plan.files)
     files = _with_their_card(api, plan, before)
     operations = _operations(files, removed)
-    commit = api.create_commit(repo_id, operations=operations, commit_message=plan.message, revision=revision)
+    commit = api.create_commit(
+        repo_id,
+        operations=operations,
+        commit_message=plan.message,
+        revision=revision,
+        parent_commit=before.sha,  # refused if someone has changed it since: their card was not read
+    )
     return Pushed(
         url=f"{api.endpoint}/{repo_id}" + (f"/tree/{revision}" if revision else ""),
         commit=commit.oid,
@@ -195,8 +202,8 @@ def _check_kind(repo_id: str, info: Any, *, private: bool) -> None:
             )
         return
     raise ServingError(
-        f"{repo_id} was not pushed: it holds {kind:.120}, expected a text classifier of transformers or nothing. Give "
-        "another name."
+        f"{repo_id} was not pushed: it holds {printable(kind):.120}, expected a text classifier of transformers or "
+        "nothing. Give another name."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,7 +26,9 @@ def configuration_section(found: Reported) -> str:
     try:
         config = resolve_config(file=found.model.config)
     except ConfigError as error:
-        text = found.model.config.read_text(encoding="utf-8", errors="replace")[:CONFIG_BYTES]
+        text = ""
+        with contextlib.suppress(OSError):  # which the error tells of
+            text = found.model.config.read_text(encoding="utf-8", errors="replace")[:CONFIG_BYTES]
         return section(HEADING, f"<p>{escaped(error)}</p><pre>{escaped(text)}</pre>", anchor="configuration")
     changed: list[str] = []
     same: list[str] = []
@@ -60,7 +64,7 @@ def _facts(found: Reported) -> Iterator[tuple[str, Any]]:
             yield f"{name} rows", f"{part.get('rows')}, fingerprint {part.get('sha256')}"
     yield "epochs", f"{complete.get('epochs')}, of which the weights of number {complete.get('best_epoch')} were kept"
     seconds = complete.get("seconds")
-    if isinstance(seconds, (int, float)):
+    if isinstance(seconds, (int, float)) and math.isfinite(seconds):
         yield "time", duration_text(seconds)
     command = environment.get("command")
     if isinstance(command, list):

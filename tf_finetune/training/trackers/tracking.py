@@ -20,7 +20,7 @@ __all__ = ["Tracking"]
 logger = logging.getLogger(__name__)
 
 History = Sequence[Mapping[str, float]]
-LETTERS = 200
+LETTERS = 500
 """Most letters of a tracker's error in a message."""
 LATER = "Training goes on without it; it is tried once more at the end. All values are in the run folder, too."
 IN_THE_FOLDER = "What it lacks is in the run folder."
