@@ -29,6 +29,7 @@ def compare(
     ctx: click.Context,
     model_a: str,
     model_b: str,
+    *,
     split: str | None,
     batch_size: int | None,
     resamples: int | None,

@@ -43,6 +43,7 @@ DATA_HELP = "Labelled texts, in any form that `fit` takes; may be repeated.  [re
 def evaluate(
     ctx: click.Context,
     model_folder: str,
+    *,
     split: str | None,
     batch_size: int | None,
     slice_by: tuple[str, ...],

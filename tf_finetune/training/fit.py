@@ -115,7 +115,6 @@ def fit(
         identity = describe_identity(config, splits, checkpoint)
         forced = check_identity(folder, identity, force=config.run.force) if resumes else ()
 
-        from tf_finetune.evaluation.metrics import Scores
         from tf_finetune.training.prepare import prepare
         from tf_finetune.training.train_and_score import train_and_score
 
@@ -149,6 +148,19 @@ def fit(
             if writes and group is None:
                 refresh_card(folder.path)
         prepared.workers.wait()  # for the one that writes
+    return _result(folder, trained, export, seconds=time.monotonic() - started)
+
+
+def output_folder(config: Config) -> ModelFolder:
+    """The model folder that the configuration names, or the default one."""
+    resume = None if config.run.resume == RESUME_AUTO else config.run.resume
+    return ModelFolder(Path(resume or config.run.output or default_output(config.data.data)))
+
+
+def _result(folder: ModelFolder, trained: Trained, export: Path | None, *, seconds: float) -> FitResult:
+    """What the run has written down."""
+    from tf_finetune.evaluation.metrics import Scores
+
     scores = {name: Scores.from_dict(values) for name, values in read_json(folder.metrics).items()}
     return FitResult(
         run=folder,
@@ -156,14 +168,8 @@ def fit(
         test_scores=scores.get("test"),
         best_epoch=trained.best_epoch,
         export=export,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
-
-
-def output_folder(config: Config) -> ModelFolder:
-    """The model folder that the configuration names, or the default one."""
-    resume = None if config.run.resume == RESUME_AUTO else config.run.resume
-    return ModelFolder(Path(resume or config.run.output or default_output(config.data.data)))
 
 
 def _say(lines: list[str]) -> None:
