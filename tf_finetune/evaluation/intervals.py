@@ -21,7 +21,7 @@ from tf_finetune.evaluation.resampling import (
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["METHOD", "ScoreIntervals", "interval_of", "score_intervals"]
+__all__ = ["METHOD", "OF_COUNTS", "ScoreIntervals", "count_intervals", "interval_of", "score_intervals"]
 
 METHOD = "percentile bootstrap over rows, not stratified; of the calibration error the basic bootstrap"
 
@@ -103,14 +103,42 @@ def score_intervals(
     Raises:
         DataError: The arguments do not fit together, or `probabilities` holds something else (logits, NaN).
     """
-    import numpy as np
-
     check_resamples(resamples)
     labels, exact = checked_answers(labels, probabilities, label_names)
-    of_counts, of_weights = (np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(2))
+    of_counts, of_weights = _generators(seed)
     scores, classes = _count_intervals(labels, exact.argmax(axis=1), exact.shape[1], resamples, of_counts)
     scores |= _weight_intervals(labels, exact, resamples, of_weights)
     return ScoreIntervals(scores, classes, resamples, seed)
+
+
+def count_intervals(
+    confusion: Sequence[Sequence[int]], *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[dict[str, Interval], tuple[dict[str, Interval], ...]]:
+    """Those of the intervals of `score_intervals` that follow from the confusion matrix, from the same draws.
+
+    Args:
+        confusion: Rows of each `[true][predicted]` pair of classes.
+        resamples: How often the rows are drawn anew.
+        seed: Seed of the draws.
+
+    Returns:
+        Intervals of the scores of all classes together by their names, and those of each class.
+    """
+    import numpy as np
+
+    counts = np.array(confusion, np.int64)
+    true, predicted = np.nonzero(counts)
+    times = counts[true, predicted]
+    of_counts, _ = _generators(seed)
+    return _count_intervals(np.repeat(true, times), np.repeat(predicted, times), len(counts), resamples, of_counts)
+
+
+def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """Of the scores that follow from counts, and of the others."""
+    import numpy as np
+
+    first, second = (np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(2))
+    return first, second
 
 
 def _count_intervals(

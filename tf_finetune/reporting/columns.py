@@ -9,13 +9,10 @@ from typing import Any
 from tf_finetune.errors import DataError, RunError
 from tf_finetune.evaluation.bootstrap import Interval
 from tf_finetune.evaluation.evaluation import Evaluation
+from tf_finetune.evaluation.intervals import OF_COUNTS, count_intervals
 from tf_finetune.evaluation.metrics import Scores
-from tf_finetune.sharing.measured import count_intervals
 
 __all__ = ["ScoreColumn", "evaluated_column", "recorded_columns"]
-
-OF_COUNTS = ("accuracy", "macro_f1", "weighted_f1", "mcc")
-"""Scores that follow from a confusion matrix."""
 
 CALIBRATED = ("log_loss", "brier_score", "ece")
 """Scores that calibration.json has after calibration."""
@@ -67,7 +64,7 @@ def recorded_columns(
         if name in metrics and name != without:
             try:
                 scores = Scores.from_dict(metrics[name])
-                intervals, _ = count_intervals(scores, resamples=resamples, seed=seed)
+                intervals, _ = count_intervals(scores.confusion, resamples=resamples, seed=seed)
                 values = _numbers(_values(scores, name, calibration))
                 columns.append(ScoreColumn(name, int(scores.rows), values, intervals))
             except (DataError, ValueError, TypeError, AttributeError, OverflowError) as error:

@@ -10,15 +10,14 @@ import numpy as np
 
 from tf_finetune.errors import RunError
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.evaluation.class_counts import confusion_matrix, of_confusion
-from tf_finetune.evaluation.intervals import OF_CLASSES, OF_COUNTS, interval_of, score_intervals
+from tf_finetune.evaluation.class_counts import confusion_matrix
+from tf_finetune.evaluation.intervals import OF_COUNTS, count_intervals, score_intervals
 from tf_finetune.evaluation.logits import read_logits, softmax
 from tf_finetune.evaluation.metrics import ClassScores, Scores, compute_scores
-from tf_finetune.evaluation.resampling import RESAMPLES, draw_counts
 from tf_finetune.files import read_json
 from tf_finetune.run import Manifest, ModelFolder
 
-__all__ = ["Measured", "check_same_run", "count_intervals", "measure"]
+__all__ = ["Measured", "check_same_run", "measure"]
 
 OF_PROBABILITIES = ("log_loss", "brier_score", "ece")
 OF_RANKS = ("auroc", "average_precision")
@@ -75,7 +74,7 @@ def measure(folder: ModelFolder, manifest: Manifest, calibration: Mapping[str, A
 def _measured(
     folder: ModelFolder, manifest: Manifest, calibration: Mapping[str, Any] | None, split: str, scores: Scores
 ) -> Measured:
-    intervals, of_classes = count_intervals(scores)
+    intervals, of_classes = count_intervals(scores.confusion)
     if split == "validation" and folder.validation_logits.is_file():
         labels, logits = read_logits(folder.validation_logits)
         check_same_run(folder, labels, logits, scores)
@@ -122,24 +121,3 @@ def _calibrated(values: Mapping[str, float], change: Mapping[str, Any] | None, *
     changed = (*OF_PROBABILITIES, *(OF_RANKS if classes > 2 else ()))
     after = {} if change is None else {name: float(change["after"][name]) for name in OF_PROBABILITIES}
     return {name: value for name, value in values.items() if name not in changed} | after
-
-
-def count_intervals(
-    scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[dict[str, Interval], tuple[dict[str, Interval], ...]]:
-    """Of the scores that follow from the confusion matrix, and of each class: from the draws of `score_intervals`."""
-    confusion = np.array(scores.confusion, np.int64)
-    true, predicted = np.nonzero(confusion)
-    counts = confusion[true, predicted]
-    generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
-    rows = (np.repeat(true, counts), np.repeat(predicted, counts))
-    exact, drawn = of_confusion(confusion), draw_counts(*rows, len(confusion), resamples, generator)
-    whole = {name: interval_of(getattr(exact, name), getattr(drawn, name), scores.rows) for name in OF_COUNTS}
-    classes = tuple(
-        {
-            name: interval_of(getattr(exact, name)[place], getattr(drawn, name)[:, place], scores.rows)
-            for name in OF_CLASSES
-        }
-        for place in range(len(confusion))
-    )
-    return whole, classes
