@@ -22,8 +22,10 @@ from tf_finetune.config import Config, DataConfig, ExportConfig, FitConfig, Mode
 from tf_finetune.errors import ConfigError, ExportError, RunError
 from tf_finetune.evaluation.calibration import calibrate
 from tf_finetune.evaluation.found_model import find_model
-from tf_finetune.evaluation.logits import read_logits, write_logits
+from tf_finetune.evaluation.logits import read_logits, softmax, write_logits
+from tf_finetune.evaluation.metrics import compute_scores
 from tf_finetune.evaluation.predict import predict, predict_lines
+from tf_finetune.files import write_json
 from tf_finetune.run import ModelFolder
 from tf_finetune.serving.exported import ExportFolder
 from tf_finetune.serving.verification.files import look_at_run
@@ -37,7 +39,10 @@ def copy_of(tiny_run, folder: Path, *, rows: int = 300) -> ModelFolder:
     """A copy of the tiny run, whose validation rows are others: the model is twice as sure of them as it should be."""
     shutil.copytree(tiny_run.run.path, folder)
     copied = ModelFolder(folder)
-    write_logits(copied.validation_logits, *drawn(rows, 2, 2.0))
+    labels, logits = drawn(rows, 2, 2.0)
+    write_logits(copied.validation_logits, labels, logits)
+    scores = compute_scores(labels, softmax(logits), copied.read_manifest().label_names)
+    write_json(copied.metrics, {"validation": scores.to_dict()})
     return copied
 
 
@@ -249,6 +254,9 @@ def test_what_cannot_be_calibrated_is_refused(fresh):
     labels, logits = read_logits(fresh.validation_logits)
     write_logits(fresh.validation_logits, labels, np.repeat(logits, 2, axis=1))
     with pytest.raises(RunError, match="is not of this run: it has 4 classes, the run has 2"):
+        calibrate(fresh.path)
+    write_logits(fresh.validation_logits, labels, -logits)
+    with pytest.raises(RunError, match="not of the same run"):
         calibrate(fresh.path)
     fresh.validation_logits.unlink()
     with pytest.raises(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_finetune.config.threshold_for import Target, parse_threshold_for
-from tf_finetune.errors import ExportError, RunError
+from tf_finetune.errors import ExportError
 from tf_finetune.evaluation.operating_point import OperatingPoint, check_label_names, choose_operating_point
 from tf_finetune.evaluation.reliability import Reliability, measure_reliability
 from tf_finetune.evaluation.temperature import Temperature, fit_temperature
@@ -94,25 +94,14 @@ def calibrate(folder: str | Path, *, threshold_for: str | None = None) -> Calibr
         RunError: The folder holds no finished run, or one that has not kept its logits.
         DataError: The logits are not finite.
     """
-    from tf_finetune.evaluation.logits import read_logits
+    from tf_finetune.evaluation.kept_answers import read_kept_answers
 
     target = None if threshold_for is None else parse_threshold_for(threshold_for)
     model = ModelFolder(Path(folder))
     manifest = model.read_manifest(calibrated=False)
     if target is not None:
         check_label_names(manifest.label_names)
-    if not model.validation_logits.is_file():
-        path = shlex.quote(str(model.path))
-        raise RunError(
-            f"There is no {model.validation_logits}, which runs of an older release have not kept. Make the run again "
-            f"(tf-finetune reproduce {path}) and calibrate that one, or train with --calibrate."
-        )
-    labels, logits = read_logits(model.validation_logits)
-    if logits.shape[1] != len(manifest.label_names):
-        raise RunError(
-            f"{model.validation_logits} is not of this run: it has {logits.shape[1]} classes, the run has "
-            f"{len(manifest.label_names)}."
-        )
+    labels, logits = read_kept_answers(model, manifest, otherwise=" and calibrate that one, or train with --calibrate.")
     found = calibrate_answers(labels, logits, manifest.label_names, target=target)
     write_calibration(model, found, weights_sha256=manifest.weights_sha256)
     outdated = _outdated(model)

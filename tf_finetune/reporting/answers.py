@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 
 from tf_finetune.data import Examples
-from tf_finetune.errors import DataError, RunError
 from tf_finetune.evaluation.found_model import find_model
+from tf_finetune.evaluation.kept_answers import read_kept_answers
 from tf_finetune.evaluation.labelled import answer, read_labelled
-from tf_finetune.evaluation.logits import read_logits, softmax
-from tf_finetune.evaluation.metrics import Scores
-from tf_finetune.files import read_json
+from tf_finetune.evaluation.logits import softmax
 from tf_finetune.reporting.run_data import RunData
 from tf_finetune.run import Manifest, ModelFolder
-from tf_finetune.sharing.measured import check_same_run
 
 __all__ = ["Answers", "given_answers", "validation_answers"]
 
@@ -90,22 +87,8 @@ def validation_answers(model: ModelFolder, manifest: Manifest, data: RunData) ->
         RunError: The run has not kept its answers, or they are damaged, or of another run.
     """
     path = shlex.quote(str(model.path))
-    if not model.validation_logits.is_file():
-        raise RunError(
-            f"There is no {model.validation_logits}, which runs of an older release have not kept. Report on labelled "
-            f"data instead (tf-finetune report {path} --data FILE), or make the run again (tf-finetune reproduce "
-            f"{path})."
-        )
-    labels, logits = read_logits(model.validation_logits)
-    if logits.shape[1] != len(manifest.label_names):
-        raise RunError(
-            f"{model.validation_logits} is not of this run: it has {logits.shape[1]} classes, the run has "
-            f"{len(manifest.label_names)}."
-        )
-    try:
-        check_same_run(model, labels, logits, Scores.from_dict(read_json(model.metrics)[VALIDATION]))
-    except (KeyError, DataError) as error:
-        raise RunError(f"{model.metrics} or {model.validation_logits} is damaged: {error}") from error
+    instead = f", or report on labelled data instead (tf-finetune report {path} --data FILE)."
+    labels, logits = read_kept_answers(model, manifest, otherwise=instead)
     examples, reason = data.splits.get(VALIDATION), data.reason
     if examples is not None and not np.array_equal(examples.labels, labels):
         examples, reason = None, f"The rows of {model.validation_logits} are others than those of the data."

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from tf_finetune.errors import RunError
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.evaluation.class_counts import confusion_matrix
 from tf_finetune.evaluation.intervals import OF_COUNTS, count_intervals, score_intervals
-from tf_finetune.evaluation.logits import read_logits, softmax
+from tf_finetune.evaluation.kept_answers import read_kept_answers
+from tf_finetune.evaluation.logits import softmax
 from tf_finetune.evaluation.metrics import ClassScores, Scores, compute_scores
 from tf_finetune.files import read_json
 from tf_finetune.run import Manifest, ModelFolder
 
-__all__ = ["Measured", "check_same_run", "measure"]
+__all__ = ["Measured", "measure"]
 
 OF_PROBABILITIES = ("log_loss", "brier_score", "ece")
 OF_RANKS = ("auroc", "average_precision")
@@ -76,8 +73,7 @@ def _measured(
 ) -> Measured:
     intervals, of_classes = count_intervals(scores.confusion)
     if split == "validation" and folder.validation_logits.is_file():
-        labels, logits = read_logits(folder.validation_logits)
-        check_same_run(folder, labels, logits, scores)
+        labels, logits = read_kept_answers(folder, manifest, otherwise=".")
         probabilities = softmax(logits, temperature=manifest.temperature)
         values = _values(compute_scores(labels, probabilities, manifest.label_names))
         if len(labels) <= MOST_ROWS and len(manifest.label_names) <= MOST_CLASSES:
@@ -87,28 +83,6 @@ def _measured(
         if calibration is not None:
             values = _calibrated(values, calibration[split], classes=len(scores.classes))
     return Measured(split, scores.rows, values, intervals, scores.classes, of_classes, scores.confusion)
-
-
-def check_same_run(folder: ModelFolder, labels: np.ndarray, logits: np.ndarray, scores: Scores) -> None:
-    """Refuses answers that are not those which metrics.json has the validation scores of.
-
-    Args:
-        folder: The model folder.
-        labels: integers `[n]`, the true classes.
-        logits: float32 `[n, labels]`, the answers.
-        scores: The validation scores of metrics.json.
-
-    Raises:
-        RunError: They are of another run.
-        DataError: `labels` are no classes.
-    """
-    classes = len(scores.label_names)
-    found = confusion_matrix(labels, softmax(logits).argmax(axis=1), classes) if logits.shape[1] == classes else None
-    if found is None or found.tolist() != [list(row) for row in scores.confusion]:
-        raise RunError(
-            f"The run in {folder.path} is damaged: {folder.validation_logits.name} and {folder.metrics.name} are not "
-            "of the same run. Restore the right ones, or train again."
-        )
 
 
 def _values(scores: Scores) -> dict[str, float]:
