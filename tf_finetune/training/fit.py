@@ -23,7 +23,6 @@ from tf_finetune.evaluation.operating_point import check_label_names
 from tf_finetune.files import file_sha256, read_json, write_json, write_text
 from tf_finetune.model.checkpoint import Checkpoint
 from tf_finetune.run import FORMAT, ModelFolder
-from tf_finetune.sharing.card import refresh_card
 from tf_finetune.training.identity import describe_identity
 from tf_finetune.training.inputs import describe_inputs, load_inputs
 from tf_finetune.training.occupy import default_output, occupy
@@ -146,6 +145,8 @@ def fit(
             export = _export(folder, config) if writes and config.export.export else None
         finally:
             if writes and group is None:
+                from tf_finetune.sharing.card import refresh_card
+
                 refresh_card(folder.path)
         prepared.workers.wait()  # for the one that writes
     return _result(folder, trained, export, seconds=time.monotonic() - started)
