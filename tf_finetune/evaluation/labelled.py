@@ -16,7 +16,7 @@ from tf_finetune.files import cache_folder
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SPLIT", "answer", "read_labelled", "trained_label_map"]
+__all__ = ["SPLIT", "answer", "characters", "read_labelled", "trained_label_map"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,13 @@ def answer(model: FoundModel, examples: Examples, *, batch_size: int) -> tuple[n
     probabilities, lengths = [], []
     for texts, pairs in examples.batches(BATCH_ROWS):
         probabilities.append(predictor.probabilities(texts, pairs))
-        lengths += [sum(map(len, both)) for both in (zip(texts) if pairs is None else zip(texts, pairs))]
+        lengths += characters(texts, pairs)
     return np.concatenate(probabilities), np.array(lengths, np.int64)
+
+
+def characters(texts: Sequence[str], pairs: Sequence[str] | None) -> list[int]:
+    """Characters of each text, with those of its second sentence if there are any."""
+    return [sum(map(len, both)) for both in (zip(texts) if pairs is None else zip(texts, pairs))]
 
 
 def _check_pairs(model: FoundModel, pair_column: str | None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from tf_finetune.data import Examples
 from tf_finetune.evaluation.found_model import find_model
 from tf_finetune.evaluation.kept_answers import read_kept_answers
-from tf_finetune.evaluation.labelled import answer, read_labelled
+from tf_finetune.evaluation.labelled import answer, characters, read_labelled
 from tf_finetune.evaluation.logits import softmax
 from tf_finetune.reporting.run_data import RunData
 from tf_finetune.run import Manifest, ModelFolder
@@ -71,7 +71,7 @@ class Answers:
             return None
         lengths: list[int] = []
         for texts, pairs in self.examples.batches():
-            lengths += [sum(map(len, both)) for both in (zip(texts) if pairs is None else zip(texts, pairs))]
+            lengths += characters(texts, pairs)
         return np.array(lengths, np.int64)
 
 
