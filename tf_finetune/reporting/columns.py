@@ -9,15 +9,13 @@ from typing import Any
 from tf_finetune.errors import DataError, RunError
 from tf_finetune.evaluation.bootstrap import Interval
 from tf_finetune.evaluation.evaluation import Evaluation
-from tf_finetune.evaluation.intervals import OF_COUNTS, count_intervals
+from tf_finetune.evaluation.intervals import OF_COUNTS, OF_WEIGHTS, count_intervals
 from tf_finetune.evaluation.metrics import Scores
+from tf_finetune.evaluation.recorded_values import recorded_values
 
 __all__ = ["ScoreColumn", "evaluated_column", "recorded_columns"]
 
-CALIBRATED = ("log_loss", "brier_score", "ece")
-"""Scores that calibration.json has after calibration."""
-
-OF_RANKS = ("auroc", "average_precision")
+SCORES = (*OF_COUNTS, *OF_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class ScoreColumn:
 
 def evaluated_column(name: str, found: Evaluation) -> ScoreColumn:
     """Of rows whose answers are at hand."""
-    values = {field: getattr(found, field) for field in (*OF_COUNTS, *OF_RANKS, *CALIBRATED)}
+    values = {field: getattr(found, field) for field in SCORES}
     return ScoreColumn(name, found.rows, values, found.intervals.scores)
 
 
@@ -65,24 +63,8 @@ def recorded_columns(
             try:
                 scores = Scores.from_dict(metrics[name])
                 intervals, _ = count_intervals(scores.confusion, resamples=resamples, seed=seed)
-                values = _numbers(_values(scores, name, calibration))
+                values = {**dict.fromkeys(SCORES), **recorded_values(scores, calibration, name)}
                 columns.append(ScoreColumn(name, int(scores.rows), values, intervals))
             except (DataError, ValueError, TypeError, AttributeError, OverflowError) as error:
                 raise RunError(f"calibration.json or metrics.json is damaged ({name}): {error}") from error
     return columns
-
-
-def _values(scores: Scores, name: str, calibration: Mapping[str, Any] | None) -> dict[str, float | None]:
-    values = {field: getattr(scores, field) for field in (*OF_COUNTS, *OF_RANKS, *CALIBRATED)}
-    if calibration is None:
-        return values
-    after = (calibration.get(name) or {}).get("after") or {}
-    values |= {field: after.get(field) for field in CALIBRATED}
-    if len(scores.label_names) > 2:  # of two classes, calibration keeps the order of the rows
-        values |= dict.fromkeys(OF_RANKS)
-    return values
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
-    """The values as numbers, which a file may not have; those that are undefined stay None."""
-    return {name: None if value is None else float(value) for name, value in values.items()}

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_finetune.evaluation.bootstrap import Interval
-from tf_finetune.evaluation.intervals import OF_COUNTS, count_intervals, score_intervals
+from tf_finetune.evaluation.intervals import count_intervals, score_intervals
 from tf_finetune.evaluation.kept_answers import read_kept_answers
 from tf_finetune.evaluation.logits import softmax
 from tf_finetune.evaluation.metrics import ClassScores, Scores, compute_scores
+from tf_finetune.evaluation.recorded_values import recorded_values
 from tf_finetune.files import read_json
 from tf_finetune.run import Manifest, ModelFolder
 
 __all__ = ["Measured", "measure"]
-
-OF_PROBABILITIES = ("log_loss", "brier_score", "ece")
-OF_RANKS = ("auroc", "average_precision")
 
 MOST_ROWS, MOST_CLASSES = 10_000, 10
 """Most rows and classes of which all intervals are computed, which takes a second or two. Of more, there are those that
@@ -75,23 +73,9 @@ def _measured(
     if split == "validation" and folder.validation_logits.is_file():
         labels, logits = read_kept_answers(folder, manifest, otherwise=".")
         probabilities = softmax(logits, temperature=manifest.temperature)
-        values = _values(compute_scores(labels, probabilities, manifest.label_names))
+        values = recorded_values(compute_scores(labels, probabilities, manifest.label_names), None, split)
         if len(labels) <= MOST_ROWS and len(manifest.label_names) <= MOST_CLASSES:
             intervals = dict(score_intervals(labels, probabilities, manifest.label_names).scores)
     else:
-        values = _values(scores)
-        if calibration is not None:
-            values = _calibrated(values, calibration[split], classes=len(scores.classes))
+        values = recorded_values(scores, calibration, split)
     return Measured(split, scores.rows, values, intervals, scores.classes, of_classes, scores.confusion)
-
-
-def _values(scores: Scores) -> dict[str, float]:
-    values = {name: getattr(scores, name) for name in (*OF_COUNTS, *OF_RANKS, *OF_PROBABILITIES)}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _calibrated(values: Mapping[str, float], change: Mapping[str, Any] | None, *, classes: int) -> dict[str, float]:
-    """The values that still hold with a temperature, and those that it was seen to change."""
-    changed = (*OF_PROBABILITIES, *(OF_RANKS if classes > 2 else ()))
-    after = {} if change is None else {name: float(change["after"][name]) for name in OF_PROBABILITIES}
-    return {name: value for name, value in values.items() if name not in changed} | after
