@@ -11,7 +11,7 @@ from tf_finetune.audit.lengths import TokenLengths
 from tf_finetune.audit.plot import plot_lengths
 from tf_finetune.pages.page import escaped, row, section, table
 
-__all__ = ["audit_sections"]
+__all__ = ["audit_sections", "detail_sections", "overview"]
 
 EXAMPLES = 20
 """Rows of a finding that are shown; JSON has more."""
@@ -51,7 +51,17 @@ HEADINGS = {
 
 def audit_sections(audit: Audit) -> list[str]:
     """The sections of the page, as HTML, for pages that have others too."""
-    sections = [section("What was found", _lead(audit), _overview(audit.findings)), _classes(audit)]
+    return [section("What was found", overview(audit)), *detail_sections(audit)]
+
+
+def overview(audit: Audit) -> str:
+    """What was found in short: a verdict, and a line for each finding."""
+    return _lead(audit) + _overview(audit.findings)
+
+
+def detail_sections(audit: Audit) -> list[str]:
+    """Classes, lengths, the rows of each finding, and the shortest and longest texts."""
+    sections = [_classes(audit)]
     if audit.lengths is not None:
         sections.append(_lengths(audit.lengths))
     sections += [_finding(finding) for finding in audit.findings if finding.rows]

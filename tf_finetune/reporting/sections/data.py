@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tf_finetune.audit.audit import Audit, audit
-from tf_finetune.audit.html import audit_sections
+from tf_finetune.audit.html import detail_sections, overview
 from tf_finetune.audit.lengths import measure_lengths
 from tf_finetune.files import read_json
 from tf_finetune.model.architectures import longest_input
@@ -53,8 +53,6 @@ def data_section(found: Reported, audit: Audit | None) -> str:
     """
     if audit is None:
         return section(HEADING, f"<p>Not known without the data. {escaped(found.data.reason)}</p>", anchor="data")
-    first, *others = audit_sections(audit)
-    overview = first.replace("<section><h2>What was found</h2>", "", 1).removesuffix("</section>")
-    rows = "".join(others).replace("<h2>", "<h3>").replace("</h2>", "</h3>")  # texts are escaped
+    rows = "".join(detail_sections(audit)).replace("<h2>", "<h3>").replace("</h2>", "</h3>")  # texts are escaped
     fold = f"<details><summary>All that was found, row by row</summary>{rows}</details>"
-    return section(HEADING, overview, fold, anchor="data")
+    return section(HEADING, overview(audit), fold, anchor="data")
