@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import tracemalloc
 
 import numpy as np
@@ -166,14 +167,17 @@ def test_an_evaluation_is_its_scores_and_json():
 
 
 @pytest.mark.slow
-def test_nineteen_of_twenty_intervals_hold_the_true_score():
+@pytest.mark.parametrize("classes", [2, 4])
+def test_nineteen_of_twenty_intervals_hold_the_true_score(classes: int):
     """300 rows of a model whose true scores are those of a million rows."""
     tested = ("accuracy", "macro_f1", "weighted_f1", "mcc", "auroc", "average_precision", "log_loss", "brier_score")
-    true = compute_scores(*answers(rows=1_000_000, seed=0))
+    true = compute_scores(*answers(rows=1_000_000, classes=classes, seed=0))
     held = dict.fromkeys(tested, 0)
     for seed in range(1, 401):
-        found = score_intervals(*answers(rows=300, seed=seed), resamples=500, seed=seed).scores
+        found = score_intervals(*answers(rows=300, classes=classes, seed=seed), resamples=500, seed=seed).scores
         for name in tested:
             held[name] += found[name].low <= getattr(true, name) <= found[name].high
+    shares = {name: f"{count / 400:.1%}" for name, count in held.items()}
+    sys.stdout.write(f"{classes} classes: {shares}\n")  # pytest -rP shows it
     # the standard deviation of the share is 1.1 points; percentile intervals hold a little less than they say
     assert all(0.91 <= count / 400 <= 0.985 for count in held.values()), held
